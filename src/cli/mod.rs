@@ -1,0 +1,224 @@
+//! The command line: one file per command, exit statuses, and raw options resolved once into a [`Context`].
+//! Knows every room; no room knows it.
+
+pub mod complaints;
+pub mod completions;
+pub mod config;
+pub mod fetch;
+pub mod ingest;
+pub mod man;
+pub mod messages;
+pub mod problems;
+pub mod records;
+pub mod reporter;
+pub mod reports;
+pub mod source;
+pub mod status;
+pub mod summary;
+pub mod suppress;
+pub mod tls;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::render::sanitize::Untrusted;
+pub use status::Status;
+
+/// Read DMARC reports and spam complaints from a mailbox, keep them in one SQLite file, and answer from it.
+#[derive(Debug, Parser)]
+#[command(name = "dmarcdb", version, propagate_version = true, max_term_width = 100, after_long_help = AFTER_HELP)]
+pub struct Cli {
+    /// The database file.
+    #[arg(long, global = true, value_name = "FILE", env = "DMARCDB_DB", hide_env_values = true)]
+    db: Option<PathBuf>,
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", env = "DMARCDB_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// Print errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more on standard error about what is being done.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done; 2 wrong usage; 65 something could not be read and waits under `problems`; 70 a bug; \
+73 cannot write an output file; 74 disk or database; 75 temporary, run again; 76 the server broke the protocol; \
+77 login refused; 78 configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Pull new mail from the configured IMAP accounts
+    Fetch(fetch::Args),
+    /// Read reports and complaints from files, mailboxes, directories or standard input
+    Ingest(ingest::Args),
+    /// Who sends as your domains, and how it fares
+    Summary(summary::Args),
+    /// List reports, one row each
+    Reports(reports::Args),
+    /// List the records of aggregate reports, one row each
+    Records(records::Args),
+    /// List complaints, one row for each complaint and recipient
+    Complaints(complaints::Args),
+    /// SMTP TLS reports: sessions and failures by policy domain
+    Tls(tls::Args),
+    /// Everything known about one sending address
+    Source(source::Args),
+    /// Everything known about one reporter and how its reports deviate
+    Reporter(reporter::Args),
+    /// The ledger: one row for each message seen, and what became of it
+    Messages(messages::Args),
+    /// What could not be read, and why
+    Problems(problems::Args),
+    /// Who must not be mailed any more
+    Suppress(suppress::Args),
+    /// Write or check the configuration
+    Config(config::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write one for every command
+    Man(man::Args),
+}
+
+/// What every command gets: resolved once, here.
+#[derive(Debug)]
+pub struct Context {
+    /// `--config` or `$DMARCDB_CONFIG`, as given.
+    pub config_path: Option<PathBuf>,
+    /// `--db` or `$DMARCDB_DB`, as given.
+    pub db_option: Option<PathBuf>,
+    /// Seconds since the epoch, asked for once.
+    pub now: i64,
+    /// `-q`.
+    pub quiet: bool,
+    /// `-v`.
+    pub verbose: bool,
+}
+
+impl Context {
+    /// The configuration: the file named or found, else the defaults.
+    ///
+    /// # Errors
+    /// A file that was named but cannot be read, or one with mistakes in it: [`Status::Configuration`].
+    pub fn config(&self) -> Result<Config, Error> {
+        Config::load(self.config_path.as_deref()).map_err(|error| Error::new(Status::Configuration, error))
+    }
+
+    /// The database file: `--db`, `$DMARCDB_DB`, `db` in the configuration, `$XDG_DATA_HOME/dmarcdb/dmarcdb.sqlite`.
+    pub fn db_path(&self, config: &Config) -> PathBuf {
+        self.db_option.clone().or_else(|| config.db.clone()).unwrap_or_else(default_db)
+    }
+
+    /// A line on standard error unless `-q`.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+
+    /// A line on standard error with `-v` only.
+    pub fn detail(&self, text: impl Display) {
+        if self.verbose {
+            say(text);
+        }
+    }
+
+    /// Whether to draw progress: a terminal to look at it, and not `-q`.
+    pub fn progress(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+}
+
+fn default_db() -> PathBuf {
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = data.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
+    data.unwrap_or_else(|| Path::new(".").to_path_buf()).join("dmarcdb/dmarcdb.sqlite")
+}
+
+/// Why a command failed: what to exit with and what to say.
+#[derive(Debug)]
+pub struct Error {
+    /// The exit status.
+    pub status: Status,
+    /// What to print after `dmarcdb: `; sanitized when printed.
+    pub text: String,
+}
+
+impl Error {
+    /// An error that ends the command with `status`.
+    pub fn new(status: Status, text: impl Display) -> Self {
+        Error { status, text: text.to_string() }
+    }
+}
+
+impl From<io::Error> for Error {
+    /// Writing the answer failed. A closed pipe is no error: whoever read had enough.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Error::new(Status::Ok, "");
+        }
+        Error::new(Status::Io, format_args!("standard output: {error}"))
+    }
+}
+
+/// One line on standard error, sanitized, with our name. Nothing useful can be done if that fails.
+fn say(text: impl Display) {
+    let text = text.to_string();
+    let mut stderr = io::stderr().lock();
+    for line in text.lines() {
+        let _ = writeln!(stderr, "dmarcdb: {}", Untrusted(line));
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let status = if error.use_stderr() { Status::Usage } else { Status::Ok };
+            let _ = error.print();
+            return status.into();
+        }
+    };
+    let context = Context {
+        config_path: cli.config,
+        db_option: cli.db,
+        now: chrono::Utc::now().timestamp(),
+        quiet: cli.quiet,
+        verbose: cli.verbose,
+    };
+    let result = match cli.command {
+        Command::Fetch(args) => fetch::run(&context, args),
+        Command::Ingest(args) => ingest::run(&context, args),
+        Command::Summary(args) => summary::run(&context, args),
+        Command::Reports(args) => reports::run(&context, args),
+        Command::Records(args) => records::run(&context, args),
+        Command::Complaints(args) => complaints::run(&context, args),
+        Command::Tls(args) => tls::run(&context, args),
+        Command::Source(args) => source::run(&context, args),
+        Command::Reporter(args) => reporter::run(&context, args),
+        Command::Messages(args) => messages::run(&context, args),
+        Command::Problems(args) => problems::run(&context, args),
+        Command::Suppress(args) => suppress::run(&context, args),
+        Command::Config(args) => config::run(&context, args),
+        Command::Completions(args) => completions::run(&context, args),
+        Command::Man(args) => man::run(&context, args),
+    };
+    match result {
+        Ok(status) => status.into(),
+        Err(error) => {
+            if !error.text.is_empty() {
+                say(&error.text);
+            }
+            error.status.into()
+        }
+    }
+}

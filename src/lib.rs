@@ -1,0 +1,48 @@
+//! dmarcdb: DMARC aggregate reports and feedback-loop complaints out of a mailbox, into one SQLite file, and answers
+//! out of it. This crate is one binary; the library is there for its tests, benchmarks and fuzz targets.
+//!
+//! ```text
+//!  street          hall        kitchen        scales           cellar          library    window
+//!  source   ->   mail  ->  unpack  ->  report      ->        store      |     query  ->  render
+//!  imap,file     parts     gz, zip     aggregate, feedback,   rows      |     answers    table,json,csv
+//!    ^           \_ reading: pure, on every core __/ tls          |     |
+//!    |                                                            |     |
+//!    +----------- settle, only after commit ----------------------+     |
+//!  \__________________________ ingest ________________________________/    \______ cli ______/
+//! ```
+//!
+//! A message walks from left to right and never back. The one step back is `settle` (flag, move, delete at the
+//! source), and it happens after the commit that keeps the message. A question goes `cli -> query -> render`. The two
+//! halves meet only at the tables.
+//!
+//! | room       | does                                                                    | may know |
+//! |------------|-------------------------------------------------------------------------|----------|
+//! | `source`   | one file per place mail comes from; hands out messages, settles them    | nothing of ours |
+//! | `mail`     | message -> leaf parts, bounded                                          | nothing; pure |
+//! | `unpack`   | part -> documents, decided by bytes, bounded                            | nothing; pure |
+//! | `report`   | document -> typed report + warnings; one file per kind                  | nothing; pure |
+//! | `reading`  | message -> every report found and every problem met                     | `mail`, `unpack`, `report` |
+//! | `suppress` | the rules from complaint to suppression, pure; the export formats       | `report`, `query` |
+//! | `store`    | `schema.sql`, migrations, one insert file per kind                      | `report`, `reading`, `source`'s words, `suppress`'s rules |
+//! | `ingest`   | take, read on all cores, keep in batches, settle; the tally             | `source`, `reading`, `store` |
+//! | `query`    | one question = one `.sql` beside one `.rs`                              | `store`'s read-only connection |
+//! | `render`   | rows -> table, JSON, NDJSON, CSV; sanitizes for each                    | `query`'s rows |
+//! | `cli`      | one file per command; exit statuses; raw options become settings once   | everything; nobody knows `cli` |
+//!
+//! `limits` (bounds) and `problem` (what can be wrong) are plain data that every room may name. Pure means: no file,
+//! socket, clock, environment, process, printing or SQL. `tests/it/layering.rs` holds this table as code.
+
+pub mod cli;
+pub mod config;
+pub mod ingest;
+pub mod limits;
+pub mod mail;
+pub mod problem;
+pub mod query;
+pub mod reading;
+pub mod render;
+pub mod report;
+pub mod source;
+pub mod store;
+pub mod suppress;
+pub mod unpack;

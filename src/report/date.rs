@@ -1,0 +1,1 @@
+//! Dates as mail spells them (RFC 5322, section 3.3, and its offenders).

@@ -1,0 +1,18 @@
+//! Documents to typed reports, with every deviation as a [`Warning`]. Pure: bytes in, values out.
+//!
+//! Three things are kept apart everywhere: absent (`None`), known (a variant), and other as spelled
+//! (`Other(text)`). Nothing is invented.
+//!
+//! [`Warning`]: crate::problem::Warning
+
+pub mod address;
+pub mod aggregate;
+pub mod date;
+pub mod failure;
+pub mod feedback;
+pub mod tls;
+
+
+pub use failure::FailureReport;
+pub use feedback::Complaint;
+pub use tls::TlsReport;
