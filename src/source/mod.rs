@@ -3,6 +3,8 @@
 //!
 //! A source knows nothing of reports, of the database or of the configuration: it takes values.
 
+pub mod imap;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
