@@ -47,7 +47,7 @@ test: ## run every test; installs Debian's dovecot-imapd when it is missing and 
 		$(CARGO) test --locked --no-fail-fast; \
 	fi
 
-check: fmt clippy test doc samples advisories ## all that CI runs
+check: fmt clippy test doc advisories ## all that CI runs
 
 fmt: ## is everything formatted
 	$(CARGO) fmt --all --check
@@ -56,10 +56,10 @@ clippy: ## lints, warnings are errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 doc: ## the documentation builds without warnings
-	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps
 
-samples: ## are samples/ as samples/make.py writes them
-	@python3 samples/make.py --check
+samples: ## write samples/ again from samples/make.py (needs python3)
+	python3 samples/make.py
 
 advisories: ## look the dependencies up in the RustSec database
 	@.ci/advisories
