@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 from shapes import (ALUMNI, FORWARDER, LIST, LIST_V6, NEWS_1, NEWS_2, OUTPUT, OWN_1, OWN_2, OWN_V6, PRINTER, SET, SHOP,
                     SPOOFERS, aggregate, as_sent_by, at, authenticated, b64, compact, gz, mail, multipart, news, own, put,
                     received, report, rfc3339, rfc5322, row, shop, spoof, xml, zipped)
@@ -761,10 +762,14 @@ def hand_count():
                 figures["unknown"] += line["messages"] * (not passed and None in (line["dkim"], line["spf"]))
                 figures["quarantine"] += line["messages"] * (line["disposition"] == "quarantine")
                 figures["reject"] += line["messages"] * (line["disposition"] == "reject")
+    readings = [json.loads(data) for name, data in OUTPUT.items() if name.startswith("expected/")]
+    suppressed = {recipient["address"] for reading in readings for one in reading.get("complaints", ())
+                  for recipient in one["recipients"]
+                  if one["trusted"] and one["feedback_type"] in ("abuse", "opt-out") and recipient["status"] == "ok"}
     ordered = sorted(sources.items(), key=lambda item: (-item[1]["messages"], item[0]))
     return {"since_at": at(0), "until_at": at(7), "newest_end_at": max(one["end_at"] for one, _ in SET),
             "aggregate_reports": len(SET), "records": sum(len(one["rows"]) for one, _ in SET),
-            "totals": totals, "sources": [dict({"source_ip": ip}, **figures) for ip, figures in ordered]}
+            "suppressed": sorted(suppressed), "totals": totals, "sources": [dict({"source_ip": ip}, **figures) for ip, figures in ordered]}
 
 
 def main():

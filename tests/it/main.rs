@@ -1,0 +1,5 @@
+//! Tests through the front door: one binary, a file per subject.
+
+mod layering;
+mod readme;
+mod samples;
