@@ -1,1 +1,5 @@
-//! Integration tests: one binary, a file for each subject.
+//! Tests through the front door: one binary, a file for each subject.
+
+mod layering;
+mod readme;
+mod samples;
