@@ -62,7 +62,10 @@ pub struct Budget {
 impl Budget {
     /// A whole message's budget.
     pub fn new(limits: &Limits) -> Self {
-        Budget { bytes: limits.unpacked_bytes, members: limits.archive_members }
+        Budget {
+            bytes: limits.unpacked_bytes,
+            members: limits.archive_members,
+        }
     }
 }
 
