@@ -165,7 +165,7 @@ pub fn says_redacted(text: &str) -> bool {
 
 /// Whether a text looks like a digest in place of a local part: hexadecimal of a usual length, or the 28 characters of
 /// base64 that RFC 6590 uses.
-fn is_digest(text: &str) -> bool {
+pub(super) fn is_digest(text: &str) -> bool {
     let hex = matches!(text.len(), 32 | 40 | 56 | 64 | 96 | 128)
         && text.bytes().all(|b| b.is_ascii_hexdigit());
     let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
