@@ -133,7 +133,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal for `code`, told as `reason`.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Refusal { code, reason: reason.into() }
+        Refusal {
+            code,
+            reason: reason.into(),
+        }
     }
 }
 
@@ -188,6 +191,10 @@ pub struct Warning {
 impl Warning {
     /// A warning at `place`.
     pub fn new(code: &'static str, place: impl Into<String>, text: impl Into<String>) -> Self {
-        Warning { code, place: place.into(), text: text.into() }
+        Warning {
+            code,
+            place: place.into(),
+            text: text.into(),
+        }
     }
 }

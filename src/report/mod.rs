@@ -7,11 +7,12 @@
 
 pub mod address;
 pub mod aggregate;
+pub mod authentication;
 pub mod date;
 pub mod failure;
 pub mod feedback;
+mod text;
 pub mod tls;
-
 
 pub use failure::FailureReport;
 pub use feedback::Complaint;
