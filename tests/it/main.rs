@@ -1,0 +1,3 @@
+//! Tests through the front door, and of rules that hold for the whole house.
+
+mod plans;
