@@ -12,6 +12,7 @@ pub mod problems;
 pub mod records;
 pub mod reporter;
 pub mod reports;
+pub mod run;
 pub mod source;
 pub mod status;
 pub mod summary;

@@ -3,6 +3,7 @@
 //!
 //! A source knows nothing of reports, of the database or of the configuration: it takes values.
 
+pub mod file;
 pub mod imap;
 
 use std::fmt;
