@@ -1,1 +1,9 @@
-//! x
+//! From complaint to suppression: whose complaint counts, whom it takes off which list, and the formats that lists are
+//! handed on in. The rules are pure; what they need to know is handed in.
+
+pub mod export;
+pub mod rules;
+pub mod trust;
+
+pub use rules::{Decision, decide};
+pub use trust::{About, Own, Trust};
