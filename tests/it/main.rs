@@ -1,1 +1,5 @@
 //! Integration tests: one binary, a file for each subject.
+
+mod imap;
+mod imap_hostile;
+mod support;
