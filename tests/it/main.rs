@@ -2,8 +2,11 @@
 
 mod corpus;
 mod feedback;
+mod imap;
+mod imap_hostile;
 mod layering;
 mod plans;
 mod readme;
 mod samples;
+mod support;
 mod tls;

@@ -1,0 +1,6 @@
+//! What tests share. Not every subject uses everything.
+#![allow(dead_code)]
+
+pub mod dovecot;
+pub mod proxy;
+pub mod script;
