@@ -4,6 +4,7 @@ mod corpus;
 mod feedback;
 mod imap;
 mod imap_hostile;
+mod ingest;
 mod layering;
 mod plans;
 mod readme;

@@ -4,3 +4,4 @@
 pub mod dovecot;
 pub mod proxy;
 pub mod script;
+pub mod run;
