@@ -3,6 +3,10 @@
 //!
 //! A source knows nothing of reports, of the database or of the configuration: it takes values.
 
+pub mod file;
+mod maildir;
+mod mbox;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
