@@ -108,11 +108,20 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
 pub fn look() -> Look {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let terminal = io::stdout().is_terminal();
-    let columns = variable("COLUMNS").and_then(|value| value.to_str()?.parse().ok()).filter(|width| *width > 0);
-    let size = || terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
+    let columns = variable("COLUMNS")
+        .and_then(|value| value.to_str()?.parse().ok())
+        .filter(|width| *width > 0);
+    let size = || {
+        terminal
+            .then(terminal_size::terminal_size)
+            .flatten()
+            .map(|(width, _)| usize::from(width.0))
+    };
     Look {
         width: columns.or_else(size).unwrap_or(WIDTH),
-        colour: terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb"),
+        colour: terminal
+            && variable("NO_COLOR").is_none()
+            && variable("TERM").is_none_or(|term| term != "dumb"),
     }
 }
 
@@ -136,7 +145,10 @@ pub fn list<T>(
     fields: &'static [Field<T>],
     each: impl FnOnce(&mut dyn FnMut(T) -> Result<bool, Error>) -> Result<(), Error>,
 ) -> Result<Listed, Error> {
-    let mut listed = Listed { rows: 0, more: false };
+    let mut listed = Listed {
+        rows: 0,
+        more: false,
+    };
     let mut sheet = Sheet::begin(&mut *out, format, look(), fields)?;
     each(&mut |row| {
         listed.more = listed.rows == limit;
@@ -150,18 +162,43 @@ pub fn list<T>(
     if format == Format::Table {
         if listed.more {
             let shown = number::count(i64::try_from(listed.rows).unwrap_or(i64::MAX), "row");
-            writeln!(out, "There are more than these {shown}: --limit 0 shows all.")?;
+            writeln!(
+                out,
+                "There are more than these {shown}: --limit 0 shows all."
+            )?;
         }
         no_room(out, &left_out)?;
     }
     Ok(listed)
 }
 
+/// Writes a table of its own among others, and below it what it had no room for.
+///
+/// # Errors
+/// Of the writer.
+pub fn table<'a, T: 'a>(
+    out: &mut impl Write,
+    fields: &'static [Field<T>],
+    rows: impl IntoIterator<Item = &'a T>,
+) -> io::Result<()> {
+    let mut sheet = Sheet::begin(&mut *out, Format::Table, look(), fields)?;
+    for row in rows {
+        sheet.row(row)?;
+    }
+    let left_out = sheet.finish()?;
+    no_room(out, &left_out)
+}
+
 /// Says why there are no rows: in place of a table, else on standard error.
 ///
 /// # Errors
 /// Of the writer.
-pub fn say_empty(context: &Context, out: &mut impl Write, format: Format, text: &str) -> io::Result<()> {
+pub fn say_empty(
+    context: &Context,
+    out: &mut impl Write,
+    format: Format,
+    text: &str,
+) -> io::Result<()> {
     match format {
         Format::Table => writeln!(out, "{}", Untrusted(text)),
         _ => {
@@ -179,7 +216,11 @@ pub fn no_room(out: &mut impl Write, left_out: &[&str]) -> io::Result<()> {
     if left_out.is_empty() {
         return Ok(());
     }
-    writeln!(out, "No room for {}: widen the terminal, or --format csv.", left_out.join(", "))
+    writeln!(
+        out,
+        "No room for {}: widen the terminal, or --format csv.",
+        left_out.join(", ")
+    )
 }
 
 #[cfg(test)]
