@@ -1,15 +1,130 @@
 //! `dmarcdb complaints`.
 
+use std::io::Write;
+
+use super::answer::{self, FormatArgs, LimitArgs};
+use super::window::{self, WindowArgs};
 use super::{Context, Error, Status};
+use crate::query::complaints::{self, Complaint};
+use crate::query::{Window, extent};
+use crate::render::{Field, number};
+
+/// Rows of a table on a terminal.
+const TERMINAL_ROWS: usize = 100;
+
+const EXAMPLES: &str = "\
+A complaint is listed when it arrived in the window, newest first; `--until newest` is the arrival of the newest
+complaint. It has one row for each person it names, and one row if it names nobody. recipient_status tells whether the
+person can be suppressed: ok, redacted, hashed, absent, malformed or own_domain. `not-spam` is listed too, and is no
+complaint: `summary` does not count it.
+
+Examples:
+  dmarcdb complaints --since 30d
+  dmarcdb complaints --since all --domain example.com --format csv";
 
 /// Options of `dmarcdb complaints`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    window: WindowArgs,
+    /// Only complaints about mail whose From field names this domain or one below it
+    #[arg(long, value_name = "DOMAIN", value_parser = answer::domain)]
+    domain: Option<String>,
+    #[command(flatten)]
+    limit: LimitArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+const COMPLAINT: &[Field<Complaint>] = &[
+    Field::id("id", |row: &Complaint| row.id.into()),
+    Field::text("feedback_type", |row: &Complaint| {
+        (&row.feedback_type).into()
+    }),
+    Field::text("provider", |row: &Complaint| (&row.provider).into()).if_wide(3),
+    Field::text("source_ip", |row: &Complaint| (&row.source_ip).into()).if_wide(4),
+    Field::time("arrived_at", |row: &Complaint| row.arrived_at.into()),
+    Field::integer("incidents", |row: &Complaint| row.incidents.into()).if_wide(6),
+    Field::text("recipient", |row: &Complaint| (&row.recipient).into()),
+    Field::text("recipient_status", |row: &Complaint| {
+        (&row.recipient_status).into()
+    }),
+    Field::text("recipient_via", |row: &Complaint| {
+        (&row.recipient_via).into()
+    })
+    .data_only(),
+    Field::text("original_mail_from", |row: &Complaint| {
+        (&row.original_mail_from).into()
+    })
+    .data_only(),
+    Field::text("header_from", |row: &Complaint| (&row.header_from).into()).if_wide(5),
+    Field::text("message_id", |row: &Complaint| (&row.message_id).into()).data_only(),
+    Field::flag("trusted", |row: &Complaint| row.trusted.into()),
+    Field::integer("warnings", |row: &Complaint| row.warnings.into()).data_only(),
+    Field::flag("about_us", |row: &Complaint| row.about_us.into()).data_only(),
+    Field::text("trust_reason", |row: &Complaint| (&row.trust_reason).into()).data_only(),
+    Field::text("subject", |row: &Complaint| (&row.subject).into()).data_only(),
+    Field::time("sent_at", |row: &Complaint| row.sent_at.into()).data_only(),
+    Field::text("list_id", |row: &Complaint| (&row.list_id).into()).data_only(),
+    Field::text("user_agent", |row: &Complaint| (&row.user_agent).into()).data_only(),
+    Field::text("provider_source", |row: &Complaint| {
+        (&row.provider_source).into()
+    })
+    .data_only(),
+    Field::json("reported_domains", |row: &Complaint| {
+        (&row.reported_domains).into()
+    }),
+    Field::json("reported_uris", |row: &Complaint| {
+        (&row.reported_uris).into()
+    }),
+    Field::json("dkim_signatures", |row: &Complaint| {
+        (&row.dkim_signatures).into()
+    }),
+    Field::text("cfbl_feedback_id", |row: &Complaint| {
+        (&row.cfbl_feedback_id).into()
+    })
+    .data_only(),
+    Field::text("source_ip_via", |row: &Complaint| {
+        (&row.source_ip_via).into()
+    })
+    .data_only(),
+    Field::text("origin", |row: &Complaint| (&row.origin).into()).data_only(),
+    Field::time("seen_at", |row: &Complaint| row.seen_at.into()).data_only(),
+];
 
 /// Runs the command.
 ///
 /// # Errors
 /// As the exit statuses say.
-pub fn run(_context: &Context, _args: Args) -> Result<Status, Error> {
-    Err(Error::new(Status::Software, "not built yet"))
+pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
+    let database = answer::open(context)?;
+    let reach = extent::of_complaints(&database, context.now)?;
+    let newest = reach.newest;
+    let window = args
+        .window
+        .resolve(context.now, reach)
+        .map_err(|text| Error::new(Status::Usage, text))?;
+    let format = args.format.format();
+    let limit = args.limit.rows(format, TERMINAL_ROWS);
+    let mut out = answer::stdout();
+    let listed = answer::list(&mut out, format, limit, COMPLAINT, |take| {
+        complaints::each(&database, window, args.domain.as_deref(), take)
+    })?;
+    if listed.rows == 0 {
+        answer::say_empty(context, &mut out, format, &nothing(window, newest))?;
+    }
+    out.flush()?;
+    Ok(Status::Ok)
+}
+
+fn nothing(window: Window, newest: Option<i64>) -> String {
+    let words = window::words(window);
+    match newest {
+        None => format!("No complaint arrived in {words}, nor at any other time."),
+        Some(newest) => format!(
+            "No complaint arrived in {words}. The newest arrived {} UTC: --until newest shows the days before it.",
+            number::time(newest)
+        ),
+    }
 }

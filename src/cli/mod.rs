@@ -1,6 +1,7 @@
 //! The command line: one file per command, exit statuses, and raw options resolved once into a [`Context`].
 //! Knows every room; no room knows it.
 
+pub mod answer;
 pub mod complaints;
 pub mod completions;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod status;
 pub mod summary;
 pub mod suppress;
 pub mod tls;
+pub mod window;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -35,32 +37,22 @@ pub use status::Status;
 #[command(name = "dmarcdb", version, propagate_version = true, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub struct Cli {
     /// The database file.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "DMARCDB_DB",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "DMARCDB_DB", hide_env_values = true)]
     db: Option<PathBuf>,
     /// The configuration file.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "DMARCDB_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "DMARCDB_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// Print errors only.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
     quiet: bool,
     /// Say more on standard error about what is being done.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = HEADING)]
     verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
+
+const HEADING: &str = "Options of every command";
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 2 wrong usage; 65 something could not be read and waits under `problems`; 70 a bug; \

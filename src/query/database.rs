@@ -63,6 +63,38 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Sorts what SQLite says about the database at `path` by what a person can do about it.
+    pub fn of(path: &Path, error: rusqlite::Error) -> Error {
+        let path = path.to_path_buf();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => Error::Damaged {
+                path,
+                reason: error.to_string(),
+            },
+            Some(ErrorCode::NotADatabase) => Error::Damaged {
+                path,
+                reason: error.to_string(),
+            },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy(path),
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::DiskFull,
+            ) => Error::Unreadable {
+                path,
+                reason: error.to_string(),
+            },
+            _ => Error::Sqlite {
+                path,
+                source: error,
+            },
+        }
+    }
+}
+
 /// A read-only connection that shows one state of the database for as long as it lives, whatever is written meanwhile.
 #[derive(Debug)]
 pub struct Database {
@@ -88,7 +120,7 @@ impl Database {
                     path: path.to_path_buf(),
                 })
             })
-            .map_err(|error| explain(path, error))?;
+            .map_err(|error| Error::of(path, error))?;
         database.check_owner()?;
         // One snapshot for all questions of a command, so that totals and rows agree while a writer writes.
         database.ask(|connection| connection.execute_batch("BEGIN"))?;
@@ -148,7 +180,7 @@ impl Database {
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
         mut take: impl FnMut(T) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let explain = |error| E::from(explain(&self.path, error));
+        let explain = |error| E::from(Error::of(&self.path, error));
         let mut statement = self.connection.prepare(sql).map_err(explain)?;
         let mut rows = statement.query(params).map_err(explain)?;
         while let Some(row) = rows.next().map_err(explain)? {
@@ -163,7 +195,7 @@ impl Database {
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        question(&self.connection).map_err(|error| explain(&self.path, error))
+        question(&self.connection).map_err(|error| Error::of(&self.path, error))
     }
 }
 
@@ -186,36 +218,6 @@ fn probe(path: &Path) -> Result<(), Error> {
         [] => Err(Error::Missing(path.to_path_buf())),
         head if head == MAGIC => Ok(()),
         _ => Err(Error::Foreign(path.to_path_buf())),
-    }
-}
-
-/// Sorts what SQLite says by what a person can do about it.
-pub(crate) fn explain(path: &Path, error: rusqlite::Error) -> Error {
-    let path = path.to_path_buf();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt) => Error::Damaged {
-            path,
-            reason: error.to_string(),
-        },
-        Some(ErrorCode::NotADatabase) => Error::Damaged {
-            path,
-            reason: error.to_string(),
-        },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy(path),
-        Some(
-            ErrorCode::CannotOpen
-            | ErrorCode::PermissionDenied
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::ReadOnly
-            | ErrorCode::DiskFull,
-        ) => Error::Unreadable {
-            path,
-            reason: error.to_string(),
-        },
-        _ => Error::Sqlite {
-            path,
-            source: error,
-        },
     }
 }
 

@@ -22,12 +22,13 @@ super::row! {
     }
 }
 
-/// Counts for `window`.
+/// Counts for `window`, and of it for one policy `domain` or all: complaints with it as in
+/// [`super::summary::summary`].
 ///
 /// # Errors
 /// As [`Database`].
-pub fn notes(database: &Database, window: Window) -> Result<Notes, Error> {
-    let params = named_params! {":since": window.since, ":until": window.until};
+pub fn notes(database: &Database, window: Window, domain: Option<&str>) -> Result<Notes, Error> {
+    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
     database.one(include_str!("notes.sql"), params, Notes::read)
 }
 
@@ -51,6 +52,28 @@ mod tests {
             since: 1_794_614_400,
             until: 1_795_219_200,
         };
-        assert_eq!(notes(&scratch.database, week).unwrap(), expected);
+        assert_eq!(notes(&scratch.database, week, None).unwrap(), expected);
+        let none = Notes {
+            reports: 1,
+            conflicts: 0,
+            rejected_records: 0,
+            unresolved_complaints: 0,
+            untrusted_complaints: 0,
+            problems: 1,
+        };
+        assert_eq!(
+            notes(&scratch.database, week, Some("example.org")).unwrap(),
+            none
+        );
+        let com = notes(&scratch.database, week, Some("example.com")).unwrap();
+        assert_eq!(
+            (
+                com.reports,
+                com.conflicts,
+                com.unresolved_complaints,
+                com.untrusted_complaints
+            ),
+            (2, 1, 0, 1)
+        );
     }
 }

@@ -16,7 +16,7 @@ enum Form<W: Write> {
     Table(table::Table<W>),
     Json(W, json::Array),
     Ndjson(W),
-    Csv(csv::Rows<W>),
+    Csv(Box<csv::Rows<W>>),
 }
 
 impl<T, W: Write> Sheet<T, W> {
@@ -35,7 +35,7 @@ impl<T, W: Write> Sheet<T, W> {
             Format::Table => Form::Table(table::Table::new(out, look, columns.clone())),
             Format::Json => Form::Json(out, json::Array::default()),
             Format::Ndjson => Form::Ndjson(out),
-            Format::Csv => Form::Csv(csv::Rows::begin(out, columns.clone())?),
+            Format::Csv => Form::Csv(Box::new(csv::Rows::begin(out, columns.clone())?)),
         };
         Ok(Sheet {
             fields,

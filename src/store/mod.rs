@@ -11,6 +11,7 @@ pub mod migrations;
 mod problem;
 mod retry;
 mod strings;
+pub mod suppressions;
 mod tls;
 
 use std::fs::{File, OpenOptions, TryLockError};

@@ -1,5 +1,6 @@
 //! Tests through the front door, and of rules that hold for the whole house: one binary, a file for each subject.
 
+mod answers;
 mod corpus;
 mod feedback;
 mod imap;

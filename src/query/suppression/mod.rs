@@ -27,7 +27,7 @@ super::row! {
 super::row! {
     /// One thing that speaks for or against mailing an address.
     pub struct Event {
-        /// `complaint`, `unsubscribe`, `add`, `lift`, or `complaint without effect`.
+        /// `complaint`, `unsubscribe`, `add`, `lift`, or `ignored`: a complaint that had no effect.
         kind: String,
         /// The From domain it is about; empty is every domain.
         scope: String,
@@ -81,6 +81,15 @@ pub fn each_pending<E: From<Error>>(
 ) -> Result<(), E> {
     let params = named_params! {":scope": scope, ":now": now};
     database.each(include_str!("pending.sql"), params, Suppression::read, take)
+}
+
+/// How one address is suppressed at `now`, which is given in lower case: one row for each scope, none where it is not.
+///
+/// # Errors
+/// As [`Database`].
+pub fn state(database: &Database, folded: &str, now: i64) -> Result<Vec<Suppression>, Error> {
+    let params = named_params! {":folded": folded, ":now": now};
+    database.rows(include_str!("state.sql"), params, Suppression::read)
 }
 
 /// All that speaks for or against mailing the address, which is given in lower case: events in order, then complaints
@@ -141,7 +150,7 @@ mod tests {
                 "INSERT INTO suppression_event VALUES ({id}, 'bob@customer.example', 'bob@customer.example', '{scope}', '{kind}', {at}, {until}, 'x', NULL, NULL);"
             )
         };
-        assert_eq!(addresses("", None, true), [bob.clone()]);
+        assert_eq!(addresses("", None, true), std::slice::from_ref(&bob));
         assert_eq!(addresses("", Some("example.com"), true), []);
         assert_eq!(
             addresses(&event(90, "add", "", 1, "NULL"), None, true),
@@ -150,12 +159,12 @@ mod tests {
         );
         assert_eq!(
             addresses(&event(90, "add", "other.test", 1, "NULL"), None, true),
-            [bob.clone()],
+            std::slice::from_ref(&bob),
             "elsewhere"
         );
         assert_eq!(
             addresses(&event(90, "add", "", 1, "2"), None, true),
-            [bob.clone()],
+            std::slice::from_ref(&bob),
             "ended"
         );
         assert_eq!(
@@ -172,6 +181,29 @@ mod tests {
     }
 
     #[test]
+    fn the_state_of_one_is_what_the_view_says() {
+        let scratch = scratch(FIXTURE);
+        let mut listed = Vec::new();
+        let take = |row| {
+            listed.push(row);
+            Ok::<_, Error>(true)
+        };
+        each(&scratch.database, None, take).unwrap();
+        for (folded, expected) in [
+            ("+dave@customer.example", &listed[..1]),
+            ("alice@customer.example", &listed[1..]),
+            ("erin@customer.example", &[]),
+            ("frank@customer.example", &[]),
+        ] {
+            assert_eq!(
+                state(&scratch.database, folded, 1_795_219_200).unwrap(),
+                expected,
+                "{folded}"
+            );
+        }
+    }
+
+    #[test]
     fn why_tells_events_in_order_and_complaints_without_effect() {
         let scratch = scratch(FIXTURE);
         let kinds = |address| {
@@ -182,7 +214,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(kinds("erin@customer.example"), ["complaint", "lift"]);
-        assert_eq!(kinds("bob@customer.example"), ["complaint without effect"]);
+        assert_eq!(kinds("bob@customer.example"), ["ignored"]);
         assert!(kinds("nobody@customer.example").is_empty());
     }
 }

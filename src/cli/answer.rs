@@ -1,0 +1,242 @@
+//! What every command that answers shares: the options for format and rows, the database opened for reading, and
+//! standard output.
+
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use clap::ValueEnum;
+
+use super::{Context, Error, Status};
+use crate::query::{self, Database};
+use crate::render::sanitize::Untrusted;
+use crate::render::{Field, Format, Look, Sheet, number};
+
+/// The width of a table that does not go to a terminal.
+const WIDTH: usize = 100;
+
+/// Option for how the answer is written.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct FormatArgs {
+    /// How to write the answer
+    ///
+    /// A table is for people and may change. JSON is one document, NDJSON one document per line, CSV has a header. In
+    /// these, times are seconds since the epoch.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
+    format: FormatName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+impl FormatArgs {
+    /// The format asked for.
+    pub fn format(self) -> Format {
+        match self.format {
+            FormatName::Table => Format::Table,
+            FormatName::Json => Format::Json,
+            FormatName::Ndjson => Format::Ndjson,
+            FormatName::Csv => Format::Csv,
+        }
+    }
+}
+
+/// Option for how many rows are shown.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct LimitArgs {
+    /// Show at most so many rows; 0 is all [default: bounded in a table on a terminal, else all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl LimitArgs {
+    /// How many rows to show, where a table on a terminal has `on_terminal` at most.
+    pub fn rows(self, format: Format, on_terminal: usize) -> usize {
+        match self.limit {
+            Some(0) => usize::MAX,
+            Some(limit) => limit,
+            None if format == Format::Table && io::stdout().is_terminal() => on_terminal,
+            None => usize::MAX,
+        }
+    }
+}
+
+/// A domain as reports spell it: lower-case A-label, without the dot at the end.
+///
+/// # Errors
+/// Text for people, where it is no domain.
+pub fn domain(text: &str) -> Result<String, String> {
+    let name = text.trim().trim_end_matches('.');
+    match idna::domain_to_ascii(name) {
+        Ok(domain) if !domain.is_empty() => Ok(domain),
+        _ => Err("not a domain name".to_owned()),
+    }
+}
+
+/// The database, opened for reading.
+///
+/// # Errors
+/// As [`Database::open`]; a configuration with mistakes, if it is needed to know the file.
+pub fn open(context: &Context) -> Result<Database, Error> {
+    let path = match &context.db_option {
+        Some(path) => path.clone(),
+        None => context.db_path(&context.config()?),
+    };
+    Ok(Database::open(&path)?)
+}
+
+impl From<query::Error> for Error {
+    fn from(error: query::Error) -> Self {
+        let status = match error {
+            query::Error::Busy(_) => Status::Temporary,
+            query::Error::Sqlite { .. } => Status::Software,
+            _ => Status::Io,
+        };
+        Error::new(status, error)
+    }
+}
+
+/// Standard output, locked and buffered.
+pub fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(64 << 10, io::stdout().lock())
+}
+
+/// How wide tables are and whether they have colours: as the terminal, if there is one and `NO_COLOR` is not set.
+pub fn look() -> Look {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let terminal = io::stdout().is_terminal();
+    let columns = variable("COLUMNS")
+        .and_then(|value| value.to_str()?.parse().ok())
+        .filter(|width| *width > 0);
+    let size = || {
+        terminal
+            .then(terminal_size::terminal_size)
+            .flatten()
+            .map(|(width, _)| usize::from(width.0))
+    };
+    Look {
+        width: columns.or_else(size).unwrap_or(WIDTH),
+        colour: terminal
+            && variable("NO_COLOR").is_none()
+            && variable("TERM").is_none_or(|term| term != "dumb"),
+    }
+}
+
+/// What has been listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// Rows written.
+    pub rows: usize,
+    /// Whether there were more.
+    pub more: bool,
+}
+
+/// Writes rows as `each` hands them over, `limit` at most, and below a table what is not in it.
+///
+/// # Errors
+/// What `each` fails with, or standard output.
+pub fn list<T>(
+    out: &mut impl Write,
+    format: Format,
+    limit: usize,
+    fields: &'static [Field<T>],
+    each: impl FnOnce(&mut dyn FnMut(T) -> Result<bool, Error>) -> Result<(), Error>,
+) -> Result<Listed, Error> {
+    let mut listed = Listed {
+        rows: 0,
+        more: false,
+    };
+    let mut sheet = Sheet::begin(&mut *out, format, look(), fields)?;
+    each(&mut |row| {
+        listed.more = listed.rows == limit;
+        if !listed.more {
+            sheet.row(&row)?;
+            listed.rows += 1;
+        }
+        Ok(!listed.more)
+    })?;
+    let left_out = sheet.finish()?;
+    if format == Format::Table {
+        if listed.more {
+            let shown = number::count(i64::try_from(listed.rows).unwrap_or(i64::MAX), "row");
+            writeln!(
+                out,
+                "There are more than these {shown}: --limit 0 shows all."
+            )?;
+        }
+        no_room(out, &left_out)?;
+    }
+    Ok(listed)
+}
+
+/// Writes a table of its own among others, and below it what it had no room for.
+///
+/// # Errors
+/// Of the writer.
+pub fn table<'a, T: 'a>(
+    out: &mut impl Write,
+    fields: &'static [Field<T>],
+    rows: impl IntoIterator<Item = &'a T>,
+) -> io::Result<()> {
+    let mut sheet = Sheet::begin(&mut *out, Format::Table, look(), fields)?;
+    for row in rows {
+        sheet.row(row)?;
+    }
+    let left_out = sheet.finish()?;
+    no_room(out, &left_out)
+}
+
+/// Says why there are no rows: in place of a table, else on standard error.
+///
+/// # Errors
+/// Of the writer.
+pub fn say_empty(
+    context: &Context,
+    out: &mut impl Write,
+    format: Format,
+    text: &str,
+) -> io::Result<()> {
+    match format {
+        Format::Table => writeln!(out, "{}", Untrusted(text)),
+        _ => {
+            context.note(text);
+            Ok(())
+        }
+    }
+}
+
+/// The line below a table about columns it had no room for.
+///
+/// # Errors
+/// Of the writer.
+pub fn no_room(out: &mut impl Write, left_out: &[&str]) -> io::Result<()> {
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "No room for {}: widen the terminal, or --format csv.",
+        left_out.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_as_reports_spell_them() {
+        for (text, expected) in [
+            ("Example.COM", Some("example.com")),
+            ("example.com.", Some("example.com")),
+            ("bücher.example", Some("xn--bcher-kva.example")),
+            ("", None),
+            (".", None),
+        ] {
+            assert_eq!(domain(text).ok().as_deref(), expected, "{text}");
+        }
+    }
+}
