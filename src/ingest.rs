@@ -1,1 +1,431 @@
-//! x
+//! The pipeline: one thread takes, all cores read, one writer keeps in batches and has the source settle what is kept.
+//!
+//! Messages are kept in the order they were taken, whatever core reads them first: so the database does not depend on
+//! the number of cores, and an IMAP folder's cursor never passes a message that is not kept.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use sha2::{Digest, Sha256};
+
+use crate::problem::{Code, Problem, Refusal};
+use crate::reading::{self, Reading};
+use crate::source::{self, Fate, Message, Origin, Refused, Source, Taken};
+use crate::store::{self, Arrival, Kept, Ours, Outcome, Store};
+
+/// Bytes of messages that may be under way between source and database. One larger message is let through alone.
+const BYTES_UNDER_WAY: u64 = 24 << 20;
+/// Messages that may be under way.
+const MESSAGES_UNDER_WAY: usize = 1024;
+/// A batch is committed at this many messages,
+const BATCH_MESSAGES: usize = 500;
+/// or this many records,
+const BATCH_RECORDS: u64 = 50_000;
+/// or when it is this old.
+const BATCH_AGE: Duration = Duration::from_secs(1);
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What reading needs.
+    pub reading: reading::Settings,
+    /// What deciding about complaints needs.
+    pub ours: Ours,
+    /// Threads that read; at least one.
+    pub readers: usize,
+    /// Now, seconds since the epoch.
+    pub now: i64,
+    /// Whether the source flags, moves or deletes what is kept.
+    pub settles: bool,
+    /// The provider whose feedback loop this source is reserved for.
+    pub reserved_for: Option<String>,
+    /// Read and count, but keep nothing and leave the source alone.
+    pub dry_run: bool,
+}
+
+/// What a run did. The five outcomes add up to `messages`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages taken, or refused while taking.
+    pub messages: u64,
+    /// Of these stored whole.
+    pub stored: u64,
+    /// Known before, or holding only what was known.
+    pub duplicate: u64,
+    /// Without a report.
+    pub not_a_report: u64,
+    /// With something that could not be read.
+    pub problems: u64,
+    /// Of the problems: something else in them was stored.
+    pub partial: u64,
+    /// New reports by kind: aggregate, failure, tls.
+    pub reports: [u64; 3],
+    /// New complaints.
+    pub complaints: u64,
+    /// New records.
+    pub records: u64,
+}
+
+impl Tally {
+    fn add(&mut self, kept: &Kept) {
+        self.messages += 1;
+        match kept.outcome {
+            Outcome::Stored => self.stored += 1,
+            Outcome::Duplicate => self.duplicate += 1,
+            Outcome::NotAReport => self.not_a_report += 1,
+            Outcome::Problem => self.problems += 1,
+            Outcome::Partial => {
+                self.problems += 1;
+                self.partial += 1;
+            }
+        }
+        self.reports.iter_mut().zip(kept.reports).for_each(|(sum, count)| *sum += count);
+        self.complaints += kept.complaints;
+        self.records += kept.records;
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Tally) {
+        self.messages += other.messages;
+        self.stored += other.stored;
+        self.duplicate += other.duplicate;
+        self.not_a_report += other.not_a_report;
+        self.problems += other.problems;
+        self.partial += other.partial;
+        self.reports.iter_mut().zip(other.reports).for_each(|(sum, count)| *sum += count);
+        self.complaints += other.complaints;
+        self.records += other.records;
+    }
+}
+
+/// Who looks on.
+pub trait Observer {
+    /// A message was kept (not yet committed).
+    fn kept(&mut self, origin: &Origin, kept: &Kept, tally: &Tally, remaining: Option<u64>);
+}
+
+/// Why a run ended early. What was committed stays, and the next run goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source can not go on.
+    #[error("{0}")]
+    Source(source::Error),
+    /// The database can not go on.
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    /// A signal asked to stop.
+    #[error("stopped by a signal; what was read so far is kept")]
+    Stopped,
+}
+
+/// Runs everything that `source` has into `store`. The tally tells what is committed, also when an error ended the run.
+pub fn run(
+    source: &mut (dyn Source + Send),
+    store: &mut Store,
+    options: &Options,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> (Tally, Result<(), Error>) {
+    let (to_readers, jobs) = bounded::<Job>(MESSAGES_UNDER_WAY);
+    let (to_writer, done) = bounded::<Done>(MESSAGES_UNDER_WAY);
+    let (to_source, settled) = unbounded::<Vec<(Origin, Fate)>>();
+    let (to_confirm, confirmed) = unbounded::<Vec<Origin>>();
+    let gate = Gate::default();
+    let remaining = Mutex::new(None);
+    thread::scope(|scope| {
+        let taking = scope.spawn(|| {
+            let mut taker = Taker { source, to_readers, settled, to_confirm, gate: &gate, remaining: &remaining, stop };
+            taker.run()
+        });
+        for _ in 0..options.readers.max(1) {
+            let (jobs, to_writer) = (jobs.clone(), to_writer.clone());
+            scope.spawn(move || read_all(&jobs, &to_writer, &options.reading));
+        }
+        drop((jobs, to_writer));
+        let mut writer = Writer {
+            store,
+            options,
+            tally: Tally::default(),
+            committed: Tally::default(),
+            batch: Vec::new(),
+            batch_records: 0,
+            batch_since: None,
+            to_source,
+            gate: &gate,
+        };
+        let kept = writer.run(&done, &remaining, observer);
+        if kept.is_err() {
+            // Let everybody upstream run into closed doors instead of waiting for ever.
+            gate.open_for_good();
+        }
+        let tally = writer.committed.clone();
+        let Writer { store, to_source, .. } = writer;
+        drop(done);
+        drop(to_source);
+        let taken = taking.join().unwrap_or_else(|_| {
+            let reason = "the reader of this source failed: a bug in dmarcdb".to_owned();
+            Err(Error::Source(source::Error { kind: source::ErrorKind::Protocol, place: "source".into(), reason }))
+        });
+        let confirmed: Vec<Origin> = confirmed.try_iter().flatten().collect();
+        let confirm = if confirmed.is_empty() || kept.is_err() { Ok(()) } else { store.confirm(&confirmed) };
+        (tally, kept.map_err(Error::from).and(taken).and(confirm.map_err(Error::from)))
+    })
+}
+
+/// Something taken, with its number in the order of taking.
+struct Job {
+    number: u64,
+    taken: Taken,
+    weight: u64,
+}
+
+/// Something read.
+struct Done {
+    number: u64,
+    weight: u64,
+    what: What,
+}
+
+enum What {
+    Read { message: Message, sha256: [u8; 32], name: Option<String>, reading: Reading },
+    Refused { origin: Origin, bytes: u64, refused: Refused },
+}
+
+/// Lets no more bytes in than may be under way.
+#[derive(Default)]
+struct Gate {
+    under_way: Mutex<(u64, bool)>,
+    less: Condvar,
+}
+
+impl Gate {
+    /// Waits until `weight` fits. `false`: the writer has given up.
+    fn enter(&self, weight: u64) -> bool {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        while under_way.0 > 0 && under_way.0 + weight > BYTES_UNDER_WAY && !under_way.1 {
+            under_way = self.less.wait(under_way).unwrap_or_else(PoisonError::into_inner);
+        }
+        under_way.0 += weight;
+        !under_way.1
+    }
+
+    fn leave(&self, weight: u64) {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.0 = under_way.0.saturating_sub(weight);
+        self.less.notify_all();
+    }
+
+    fn open_for_good(&self) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.less.notify_all();
+    }
+}
+
+/// The source's thread: takes, and between takes settles what was committed.
+struct Taker<'a> {
+    source: &'a mut (dyn Source + Send),
+    to_readers: Sender<Job>,
+    settled: Receiver<Vec<(Origin, Fate)>>,
+    to_confirm: Sender<Vec<Origin>>,
+    gate: &'a Gate,
+    remaining: &'a Mutex<Option<u64>>,
+    stop: &'a AtomicBool,
+}
+
+impl Taker<'_> {
+    fn run(&mut self) -> Result<(), Error> {
+        let taken = self.take_all();
+        // No more work: the readers and then the writer come to their end.
+        let (closed, _) = bounded(0);
+        drop(std::mem::replace(&mut self.to_readers, closed));
+        let mut settling = Ok(());
+        for batch in self.settled.clone() {
+            if settling.is_ok() {
+                settling = self.settle(&batch);
+            }
+        }
+        taken.and(settling)
+    }
+
+    fn take_all(&mut self) -> Result<(), Error> {
+        for number in 0.. {
+            while let Ok(batch) = self.settled.try_recv() {
+                self.settle(&batch)?;
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            let Some(taken) = self.source.next().map_err(Error::Source)? else { return Ok(()) };
+            *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = self.source.remaining();
+            let weight = match &taken {
+                Taken::Message(message) => message.bytes.len() as u64,
+                Taken::Refused { .. } => 0,
+            };
+            if !self.gate.enter(weight) || self.to_readers.send(Job { number, taken, weight }).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, batch: &[(Origin, Fate)]) -> Result<(), Error> {
+        self.source.settle(batch).map_err(Error::Source)?;
+        let done = batch.iter().filter(|(_, fate)| *fate == Fate::Kept).map(|(origin, _)| origin.clone()).collect();
+        // The writer's end is open until this thread has ended.
+        let _ = self.to_confirm.send(done);
+        Ok(())
+    }
+}
+
+fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, settings: &reading::Settings) {
+    for Job { number, taken, weight } in jobs {
+        let what = match taken {
+            Taken::Refused { origin, bytes, refusal } => What::Refused { origin, bytes, refused: refusal },
+            Taken::Message(message) => {
+                let sha256 = Sha256::digest(&message.bytes).into();
+                let name = file_name(&message.origin);
+                let reading = read_safely(&message.bytes, name.as_deref(), settings);
+                What::Read { message, sha256, name, reading }
+            }
+        };
+        if to_writer.send(Done { number, weight, what }).is_err() {
+            return;
+        }
+    }
+}
+
+/// The name of a file that is read by itself; a message of a mailbox has none.
+fn file_name(origin: &Origin) -> Option<String> {
+    match origin {
+        Origin::File { path, index: None } => Some(path.file_name()?.to_string_lossy().into_owned()),
+        _ => None,
+    }
+}
+
+/// A bug of ours in one message must not cost the others: it becomes a problem, with the bytes kept.
+fn read_safely(bytes: &[u8], name: Option<&str>, settings: &reading::Settings) -> Reading {
+    catch_unwind(AssertUnwindSafe(|| reading::read(bytes, name, settings))).unwrap_or_else(|_| {
+        let refusal = Refusal::new(Code::Crash, "reading it failed: a bug in dmarcdb, please report it");
+        Reading { problems: vec![Problem::whole(refusal, bytes)], ..Reading::default() }
+    })
+}
+
+/// The one thread that writes.
+struct Writer<'a> {
+    store: &'a mut Store,
+    options: &'a Options,
+    /// With the batch under way.
+    tally: Tally,
+    /// Without it.
+    committed: Tally,
+    batch: Vec<(Origin, Fate)>,
+    batch_records: u64,
+    batch_since: Option<Instant>,
+    to_source: Sender<Vec<(Origin, Fate)>>,
+    gate: &'a Gate,
+}
+
+impl Writer<'_> {
+    fn run(
+        &mut self,
+        done: &Receiver<Done>,
+        remaining: &Mutex<Option<u64>>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), store::Error> {
+        let result = self.keep_all(done, remaining, observer).and_then(|()| self.commit());
+        if result.is_err() {
+            self.store.abandon();
+        }
+        result
+    }
+
+    fn keep_all(
+        &mut self,
+        done: &Receiver<Done>,
+        remaining: &Mutex<Option<u64>>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), store::Error> {
+        let mut waiting = BTreeMap::new();
+        let mut next = 0;
+        loop {
+            match done.recv_timeout(BATCH_AGE) {
+                Ok(done) => waiting.insert(done.number, done),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.commit()?;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            while let Some(done) = waiting.remove(&next) {
+                next += 1;
+                let weight = done.weight;
+                let (origin, kept) = self.keep(done.what)?;
+                self.gate.leave(weight);
+                if let Some(kept) = kept {
+                    self.batch_records += kept.records;
+                    self.tally.add(&kept);
+                    let remaining = *remaining.lock().unwrap_or_else(PoisonError::into_inner);
+                    observer.kept(&origin, &kept, &self.tally, remaining);
+                    self.batch.push((origin, kept.fate));
+                }
+                self.commit_if_due()?;
+            }
+        }
+    }
+
+    /// Keeps one message. `None`: its server is to be asked for it again by a later run.
+    fn keep(&mut self, what: What) -> Result<(Origin, Option<Kept>), store::Error> {
+        if self.batch_since.is_none() {
+            self.store.begin()?;
+            self.batch_since = Some(Instant::now());
+        }
+        let Options { now, settles, ours, reading: settings, reserved_for, .. } = self.options;
+        let reserved_for = reserved_for.as_deref();
+        match what {
+            What::Refused { origin, bytes, refused } => {
+                let arrival = Arrival { origin: &origin, received_at: None, seen_at: *now, settles: *settles, reserved_for };
+                let kept = self.store.keep_refused(&arrival, bytes, &refused)?;
+                Ok((origin, kept))
+            }
+            What::Read { message, sha256, name, reading } => {
+                let Message { origin, bytes, received_at } = message;
+                let arrival = Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved_for };
+                let read = store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading };
+                let kept = self.store.keep(&arrival, read, settings, ours)?;
+                Ok((origin, Some(kept)))
+            }
+        }
+    }
+
+    fn commit_if_due(&mut self) -> Result<(), store::Error> {
+        let old = self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
+        if old || self.batch.len() >= BATCH_MESSAGES || self.batch_records >= BATCH_RECORDS {
+            return self.commit();
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), store::Error> {
+        if self.batch_since.take().is_none() {
+            return Ok(());
+        }
+        if self.options.dry_run {
+            self.store.abandon();
+        } else {
+            self.store.commit()?;
+        }
+        self.committed = self.tally.clone();
+        self.batch_records = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if !self.options.dry_run {
+            // The source's thread may have ended with an error; then nobody settles, and the next run will.
+            let _ = self.to_source.send(batch);
+        }
+        Ok(())
+    }
+}

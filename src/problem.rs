@@ -133,7 +133,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal for `code`, told as `reason`.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Refusal { code, reason: reason.into() }
+        Refusal {
+            code,
+            reason: reason.into(),
+        }
     }
 }
 
@@ -183,11 +186,22 @@ pub struct Warning {
     pub place: String,
     /// What was there and how it was taken. May quote a stranger.
     pub text: String,
+    /// How often it was met; `place` and `text` tell of the first.
+    pub times: u32,
 }
 
 impl Warning {
     /// A warning at `place`.
     pub fn new(code: &'static str, place: impl Into<String>, text: impl Into<String>) -> Self {
-        Warning { code, place: place.into(), text: text.into() }
+        Warning { code, place: place.into(), text: text.into(), times: 1 }
+    }
+
+    /// Adds a warning to a list, or counts it where its code is there already: a report of a million rows that all
+    /// spell `Pass` in upper case has one warning, not a million.
+    pub fn note(list: &mut Vec<Warning>, code: &'static str, place: impl FnOnce() -> String, text: impl FnOnce() -> String) {
+        match list.iter_mut().find(|warning| warning.code == code) {
+            Some(warning) => warning.times = warning.times.saturating_add(1),
+            None => list.push(Warning::new(code, place(), text())),
+        }
     }
 }

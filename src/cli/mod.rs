@@ -12,6 +12,7 @@ pub mod problems;
 pub mod records;
 pub mod reporter;
 pub mod reports;
+pub mod run;
 pub mod source;
 pub mod status;
 pub mod summary;
@@ -34,10 +35,22 @@ pub use status::Status;
 #[command(name = "dmarcdb", version, propagate_version = true, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub struct Cli {
     /// The database file.
-    #[arg(long, global = true, value_name = "FILE", env = "DMARCDB_DB", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "DMARCDB_DB",
+        hide_env_values = true
+    )]
     db: Option<PathBuf>,
     /// The configuration file.
-    #[arg(long, global = true, value_name = "FILE", env = "DMARCDB_CONFIG", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "DMARCDB_CONFIG",
+        hide_env_values = true
+    )]
     config: Option<PathBuf>,
     /// Print errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -109,12 +122,16 @@ impl Context {
     /// # Errors
     /// A file that was named but cannot be read, or one with mistakes in it: [`Status::Configuration`].
     pub fn config(&self) -> Result<Config, Error> {
-        Config::load(self.config_path.as_deref()).map_err(|error| Error::new(Status::Configuration, error))
+        Config::load(self.config_path.as_deref())
+            .map_err(|error| Error::new(Status::Configuration, error))
     }
 
     /// The database file: `--db`, `$DMARCDB_DB`, `db` in the configuration, `$XDG_DATA_HOME/dmarcdb/dmarcdb.sqlite`.
     pub fn db_path(&self, config: &Config) -> PathBuf {
-        self.db_option.clone().or_else(|| config.db.clone()).unwrap_or_else(default_db)
+        self.db_option
+            .clone()
+            .or_else(|| config.db.clone())
+            .unwrap_or_else(default_db)
     }
 
     /// A line on standard error unless `-q`.
@@ -138,9 +155,12 @@ impl Context {
 }
 
 fn default_db() -> PathBuf {
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     let data = data.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-    data.unwrap_or_else(|| Path::new(".").to_path_buf()).join("dmarcdb/dmarcdb.sqlite")
+    data.unwrap_or_else(|| Path::new(".").to_path_buf())
+        .join("dmarcdb/dmarcdb.sqlite")
 }
 
 /// Why a command failed: what to exit with and what to say.
@@ -155,7 +175,10 @@ pub struct Error {
 impl Error {
     /// An error that ends the command with `status`.
     pub fn new(status: Status, text: impl Display) -> Self {
-        Error { status, text: text.to_string() }
+        Error {
+            status,
+            text: text.to_string(),
+        }
     }
 }
 
@@ -183,7 +206,11 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let status = if error.use_stderr() { Status::Usage } else { Status::Ok };
+            let status = if error.use_stderr() {
+                Status::Usage
+            } else {
+                Status::Ok
+            };
             let _ = error.print();
             return status.into();
         }

@@ -7,12 +7,16 @@
 
 pub mod address;
 pub mod aggregate;
+pub mod authentication;
 pub mod date;
+pub mod decode;
 pub mod failure;
 pub mod feedback;
+mod text;
 pub mod tls;
 
 
+pub use aggregate::AggregateReport;
 pub use failure::FailureReport;
 pub use feedback::Complaint;
 pub use tls::TlsReport;

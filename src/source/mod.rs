@@ -3,6 +3,9 @@
 //!
 //! A source knows nothing of reports, of the database or of the configuration: it takes values.
 
+pub mod file;
+pub mod imap;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,8 +64,16 @@ impl fmt::Display for Origin {
                 number(f, index)
             }
             Origin::Imap { mailbox, uid } => {
-                let Mailbox { account, folder, uid_validity, .. } = &**mailbox;
-                write!(f, "imap://{account}/{folder};uidvalidity={uid_validity};uid={uid}")
+                let Mailbox {
+                    account,
+                    folder,
+                    uid_validity,
+                    ..
+                } = &**mailbox;
+                write!(
+                    f,
+                    "imap://{account}/{folder};uidvalidity={uid_validity};uid={uid}"
+                )
             }
         }
     }

@@ -1,5 +1,6 @@
-//! Tests through the front door: one binary, a file per subject.
+//! Tests through the front door, and of rules that hold for the whole house: one binary, a file for each subject.
 
 mod layering;
+mod plans;
 mod readme;
 mod samples;

@@ -1,0 +1,219 @@
+//! What `fetch` and `ingest` share: settings for the pipeline, signals, progress, and telling what was done.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Context, Error, Status};
+use crate::config::Config;
+use crate::ingest::{self, Observer, Options, Tally};
+use crate::reading;
+use crate::render::sanitize::Untrusted;
+use crate::source::{self, Origin, Source};
+use crate::store::{self, Kept, Ours, Store};
+use crate::suppress::trust;
+
+/// How to print what was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A sentence on standard error
+    #[default]
+    Text,
+    /// One JSON object on standard output
+    Json,
+}
+
+/// A run over one or more sources into one database.
+pub struct Run<'a> {
+    context: &'a Context,
+    store: Store,
+    options: Options,
+    stop: Arc<AtomicBool>,
+    tally: Tally,
+}
+
+impl<'a> Run<'a> {
+    /// Opens the database for writing and listens for SIGINT and SIGTERM: the first ends the run after the batch, the
+    /// second at once.
+    ///
+    /// # Errors
+    /// The database can not be written: [`Status::Temporary`], [`Status::CannotCreate`], [`Status::Io`],
+    /// [`Status::Configuration`].
+    pub fn open(context: &'a Context, config: &Config, dry_run: bool) -> Result<Self, Error> {
+        let path = context.db_path(config);
+        let store = Store::open(&path).map_err(|error| store_error(&error))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            let status = Status::Temporary as i32;
+            signal_hook::flag::register_conditional_shutdown(signal, status, stop.clone())
+                .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+                .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
+        }
+        let mail = trust::Ours::new(&config.own_domains, &config.feedback_senders);
+        let options = Options {
+            reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
+            ours: Ours { mail, kept_bytes: config.limits.kept_bytes },
+            readers: std::thread::available_parallelism().map_or(1, usize::from),
+            now: context.now,
+            settles: false,
+            reserved_for: None,
+            dry_run,
+        };
+        Ok(Run { context, store, options, stop, tally: Tally::default() })
+    }
+
+    /// The database, for what a source needs to know before it starts.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Runs one source. `tell` prints each problem on standard error.
+    ///
+    /// # Errors
+    /// The run ended early; what was committed counts.
+    pub fn source(
+        &mut self,
+        source: &mut (dyn Source + Send),
+        settles: bool,
+        reserved_for: Option<&str>,
+        tell: bool,
+    ) -> Result<(), Error> {
+        let options = Options { settles, reserved_for: reserved_for.map(str::to_owned), ..self.options.clone() };
+        let mut watcher = Watcher { context: self.context, bar: self.context.progress().then(bar), tell };
+        let (tally, result) = ingest::run(source, &mut self.store, &options, &self.stop, &mut watcher);
+        if let Some(bar) = watcher.bar {
+            bar.finish_and_clear();
+        }
+        self.tally.merge(&tally);
+        result.map_err(|error| run_error(&error))
+    }
+
+    /// Closes the database and hands out the counts.
+    pub fn finish(self) -> Tally {
+        self.tally
+    }
+}
+
+/// What a failed run exits with.
+fn run_error(error: &ingest::Error) -> Error {
+    match error {
+        ingest::Error::Source(error) => source_error(error),
+        ingest::Error::Store(error) => store_error(error),
+        ingest::Error::Stopped => Error::new(Status::Temporary, error),
+    }
+}
+
+/// What a source's failure exits with.
+pub fn source_error(error: &source::Error) -> Error {
+    let status = match error.kind {
+        source::ErrorKind::Temporary => Status::Temporary,
+        source::ErrorKind::Protocol => Status::Protocol,
+        source::ErrorKind::Login => Status::Permission,
+        source::ErrorKind::Configuration => Status::Configuration,
+        source::ErrorKind::Io => Status::Io,
+    };
+    Error::new(status, error)
+}
+
+/// What a failure of the database exits with.
+pub fn store_error(error: &store::Error) -> Error {
+    let status = match error {
+        error if error.is_temporary() => Status::Temporary,
+        store::Error::CannotCreate { .. } => Status::CannotCreate,
+        store::Error::Newer { .. } | store::Error::Foreign(_) => Status::Configuration,
+        _ => Status::Io,
+    };
+    Error::new(status, error)
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    let style = ProgressStyle::with_template("{spinner} {pos} messages  {msg}  {per_sec}  {elapsed}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Shows progress on a terminal and tells problems.
+struct Watcher<'a> {
+    context: &'a Context,
+    bar: Option<ProgressBar>,
+    tell: bool,
+}
+
+impl Observer for Watcher<'_> {
+    fn kept(&mut self, origin: &Origin, kept: &Kept, tally: &Tally, remaining: Option<u64>) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(tally.messages);
+            let ahead = remaining.map(|remaining| left(bar, remaining)).unwrap_or_default();
+            bar.set_message(format!("{} records{ahead}", tally.records));
+        }
+        if !self.tell && !self.context.verbose {
+            return;
+        }
+        for problem in &kept.problems {
+            let line = format!("{}: {}", Untrusted(&origin.to_string()), Untrusted(problem));
+            match &self.bar {
+                Some(bar) => bar.suspend(|| self.context.note(line)),
+                None => self.context.note(line),
+            }
+        }
+    }
+}
+
+/// How many messages and how long, by the rate so far.
+fn left(bar: &ProgressBar, remaining: u64) -> String {
+    let rate = bar.per_sec();
+    if rate < 0.1 {
+        return format!("  {remaining} left");
+    }
+    let seconds = (remaining as f64 / rate).min(1e6) as u64;
+    format!("  {remaining} left, about {}", indicatif::HumanDuration(Duration::from_secs(seconds)))
+}
+
+/// The object of `--format json`.
+pub fn json(tally: &Tally, took: Duration) -> String {
+    let [aggregate, failure, tls] = tally.reports;
+    json!({
+        "messages": tally.messages,
+        "stored": tally.stored,
+        "duplicate": tally.duplicate,
+        "not_a_report": tally.not_a_report,
+        "problems": tally.problems,
+        "partial": tally.partial,
+        "reports": {"aggregate": aggregate, "failure": failure, "tls": tls},
+        "complaints": tally.complaints,
+        "records": tally.records,
+        "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
+    })
+    .to_string()
+}
+
+/// What was done, in a sentence.
+pub fn sentence(tally: &Tally, took: Duration) -> String {
+    let count = |number: u64, noun: &str| match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    };
+    let mut parts = vec![format!(
+        "{} with {}, {}",
+        count(tally.reports.iter().sum(), "new report"),
+        count(tally.records, "record"),
+        count(tally.complaints, "new complaint"),
+    )];
+    if tally.duplicate > 0 {
+        parts.push(count(tally.duplicate, "duplicate"));
+    }
+    if tally.not_a_report > 0 {
+        parts.push(format!("{} without a report", tally.not_a_report));
+    }
+    if tally.problems > 0 {
+        parts.push(format!("{} that could not be read whole: see `dmarcdb problems`", tally.problems));
+    }
+    format!("{} in {:.1} s: {}", count(tally.messages, "message"), took.as_secs_f64(), parts.join("; "))
+}

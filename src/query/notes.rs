@@ -1,0 +1,56 @@
+//! What the reader of a summary should know beside it.
+
+use rusqlite::named_params;
+
+use super::{Database, Error, Window};
+
+super::row! {
+    /// Counts of what a summary leaves out or could not use.
+    pub struct Notes {
+        /// Aggregate reports that count.
+        reports: i64,
+        /// Aggregate reports kept but not counted: another of the same identity says something else.
+        conflicts: i64,
+        /// Records that could not be used.
+        rejected_records: i64,
+        /// Complaints without a recipient that could be suppressed.
+        unresolved_complaints: i64,
+        /// Complaints whose mail is not known to come from a feedback loop.
+        untrusted_complaints: i64,
+        /// Problems that wait, of any time.
+        problems: i64,
+    }
+}
+
+/// Counts for `window`.
+///
+/// # Errors
+/// As [`Database`].
+pub fn notes(database: &Database, window: Window) -> Result<Notes, Error> {
+    let params = named_params! {":since": window.since, ":until": window.until};
+    database.one(include_str!("notes.sql"), params, Notes::read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::testing::{FIXTURE, scratch};
+
+    #[test]
+    fn counts_by_hand() {
+        let scratch = scratch(FIXTURE);
+        let expected = Notes {
+            reports: 3,
+            conflicts: 1,
+            rejected_records: 1,
+            unresolved_complaints: 1,
+            untrusted_complaints: 1,
+            problems: 1,
+        };
+        let week = Window {
+            since: 1_794_614_400,
+            until: 1_795_219_200,
+        };
+        assert_eq!(notes(&scratch.database, week).unwrap(), expected);
+    }
+}

@@ -1,0 +1,7 @@
+-- Every problem there ever was, newest first.
+SELECT p.id, p.message, m.origin, p.part, p.code, p.reason, p.declared_type, p.found_type, p.file_name, p.bytes, p.seen_at,
+       p.solved_at, m.subject, m.from_address,
+       EXISTS (SELECT 1 FROM kept_message k WHERE k.message = p.message) AS kept
+FROM problem p JOIN message m ON m.id = p.message
+WHERE p.id >= 0
+ORDER BY p.id DESC

@@ -1,0 +1,309 @@
+//! How messages fared in a window: in all, and by source, policy domain, reporter or day.
+//!
+//! Only aggregate reports count, and of two that contradict each other only the first.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{Row, named_params};
+
+use super::{Counts, Database, Error, Window};
+
+/// What the rows of a summary are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The sending address.
+    Source,
+    /// The policy domain.
+    Domain,
+    /// The reporting organisation.
+    Reporter,
+    /// The UTC day on which the report's period ends.
+    Day,
+}
+
+impl By {
+    fn sql(self) -> &'static str {
+        match self {
+            By::Source => include_str!("by_source.sql"),
+            By::Domain => include_str!("by_domain.sql"),
+            By::Reporter => include_str!("by_reporter.sql"),
+            By::Day => include_str!("by_day.sql"),
+        }
+    }
+}
+
+/// One row of a summary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The source, domain, reporter or day (`2026-11-20`). `None` where the reports do not say.
+    pub key: Option<String>,
+    /// Its messages and complaints.
+    pub counts: Counts,
+    /// Begin of the first period it was seen in, within the window.
+    pub first_at: i64,
+    /// End of the last.
+    pub last_at: i64,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Policy domains that the reports of the window are about, in order.
+    pub domains: Vec<String>,
+    /// All messages and complaints of the window.
+    pub totals: Counts,
+    /// The same of the window of equal length before.
+    pub previous: Counts,
+    /// By most messages first, days in order.
+    pub lines: Vec<Line>,
+}
+
+/// Sums up the window, for one policy `domain` or all. Complaints are those that arrived in the window; with `domain`,
+/// those about mail whose From field names it or a subdomain of it. A complaint that names no line's source or domain
+/// is in the totals only, and reporters have none: a feedback loop and a reporter are not told to be the same.
+///
+/// # Errors
+/// As [`Database`].
+pub fn summary(
+    database: &Database,
+    window: Window,
+    domain: Option<&str>,
+    by: By,
+) -> Result<Summary, Error> {
+    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
+    let mut lines = database.rows(by.sql(), params, line)?;
+    let domains = database.rows(include_str!("domains.sql"), params, |row| {
+        row.get::<_, String>("domain")
+    })?;
+    let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
+    let mut totals = lines
+        .iter()
+        .fold(Counts::default(), |sum, line| sum.plus(line.counts));
+    totals.complaints = incidents(&complaints);
+    attribute(&mut lines, &complaints, by);
+    Ok(Summary {
+        domains,
+        totals,
+        previous: totals_of(database, window.previous(), domain)?,
+        lines,
+    })
+}
+
+fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
+    Ok(Line {
+        key: row.get("key")?,
+        counts: Counts::read(row)?,
+        first_at: row.get("first_at")?,
+        last_at: row.get("last_at")?,
+    })
+}
+
+fn totals_of(database: &Database, window: Window, domain: Option<&str>) -> Result<Counts, Error> {
+    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
+    let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
+    let counts = database.one(include_str!("totals.sql"), params, Counts::read)?;
+    Ok(Counts {
+        complaints: incidents(&complaints),
+        ..counts
+    })
+}
+
+super::row! {
+    /// Complaints that have these three in common.
+    pub struct Incidents {
+        /// The sending address.
+        source_ip: Option<String>,
+        /// The domain of the From field of the mail complained about.
+        header_from: Option<String>,
+        /// The UTC day of arrival.
+        day: Option<String>,
+        /// How many incidents.
+        incidents: i64,
+    }
+}
+
+fn incidents(complaints: &[Incidents]) -> i64 {
+    complaints
+        .iter()
+        .fold(0, |sum: i64, row| sum.saturating_add(row.incidents))
+}
+
+/// Adds each complaint to the line it belongs to, if there is one.
+fn attribute(lines: &mut [Line], complaints: &[Incidents], by: By) {
+    let keys: BTreeSet<&str> = lines
+        .iter()
+        .filter_map(|line| line.key.as_deref())
+        .collect();
+    let mut found: HashMap<String, i64> = HashMap::new();
+    for complaint in complaints {
+        let key = match by {
+            By::Source => complaint.source_ip.as_deref(),
+            By::Domain => complaint
+                .header_from
+                .as_deref()
+                .and_then(|domain| governing(domain, &keys)),
+            By::Reporter => None,
+            By::Day => complaint.day.as_deref(),
+        };
+        if let Some(key) = key.filter(|key| keys.contains(key)) {
+            let sum = found.entry(key.to_owned()).or_default();
+            *sum = sum.saturating_add(complaint.incidents);
+        }
+    }
+    for line in lines {
+        line.counts.complaints = line
+            .key
+            .as_ref()
+            .and_then(|key| found.get(key))
+            .copied()
+            .unwrap_or(0);
+    }
+}
+
+/// The longest of `policies` that is `domain` or above it.
+fn governing<'a>(domain: &'a str, policies: &BTreeSet<&str>) -> Option<&'a str> {
+    let parents = domain.match_indices('.').map(|(dot, _)| &domain[dot + 1..]);
+    std::iter::once(domain)
+        .chain(parents)
+        .find(|parent| policies.contains(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::testing::{FIXTURE, scratch};
+
+    const WEEK: Window = Window {
+        since: 1_794_614_400,
+        until: 1_795_219_200,
+    };
+
+    fn keys(summary: &Summary) -> Vec<(&str, i64, i64)> {
+        let line = |line: &'_ Line| (line.counts.messages, line.counts.complaints);
+        summary
+            .lines
+            .iter()
+            .map(|row| (row.key.as_deref().unwrap_or("-"), line(row).0, line(row).1))
+            .collect()
+    }
+
+    #[test]
+    fn counts_by_hand() {
+        let scratch = scratch(FIXTURE);
+        let all = summary(&scratch.database, WEEK, None, By::Source).unwrap();
+        assert_eq!(all.domains, ["example.com", "example.org"]);
+        assert_eq!(
+            all.totals,
+            Counts {
+                messages: 1266,
+                dmarc_pass: 1241,
+                dkim_pass: 1240,
+                spf_pass: 1201,
+                unknown: 5,
+                quarantine: 12,
+                reject: 8,
+                complaints: 6,
+            }
+        );
+        assert_eq!(
+            keys(&all),
+            [
+                ("192.0.2.10", 1240, 3),
+                ("198.51.100.7", 20, 0),
+                ("2001:db8::25", 6, 0)
+            ]
+        );
+        assert_eq!(all.lines[0].first_at, 1_794_873_600);
+        assert_eq!(all.lines[0].last_at, 1_795_132_799);
+        assert_eq!(
+            (
+                all.previous.messages,
+                all.previous.dmarc_pass,
+                all.previous.complaints
+            ),
+            (500, 400, 1)
+        );
+    }
+
+    #[test]
+    fn by_domain_reporter_and_day() {
+        let scratch = scratch(FIXTURE);
+        let by = |by| summary(&scratch.database, WEEK, None, by).unwrap();
+        // The complaint about news.example.com belongs to the policy of example.com.
+        assert_eq!(
+            keys(&by(By::Domain)),
+            [("example.com", 1261, 4), ("example.org", 5, 0)]
+        );
+        assert_eq!(
+            keys(&by(By::Reporter)),
+            [("google.com", 1261, 0), ("Outlook", 5, 0)]
+        );
+        assert_eq!(
+            keys(&by(By::Day)),
+            [
+                ("2026-11-17", 1021, 3),
+                ("2026-11-19", 240, 1),
+                ("2026-11-20", 5, 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn one_domain_takes_its_reports_and_the_complaints_below_it() {
+        let scratch = scratch(FIXTURE);
+        let of = |domain| summary(&scratch.database, WEEK, Some(domain), By::Source).unwrap();
+        let com = of("example.com");
+        assert_eq!(
+            (
+                com.totals.messages,
+                com.totals.complaints,
+                com.domains.len()
+            ),
+            (1261, 4, 1)
+        );
+        assert_eq!(of("example.org").totals.messages, 5);
+        assert_eq!(
+            of("xample.com").totals,
+            Counts::default(),
+            "no match by suffix of a label"
+        );
+    }
+
+    #[test]
+    fn counts_too_large_to_add_leave_an_answer() {
+        let rows = "INSERT INTO message VALUES (1, NULL, 'x', 0, 0, 0, 'stored', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+            INSERT INTO report (id, kind, message, part, report_id, begin_at, end_at, identity, content_hash)
+              VALUES (1, 'aggregate', 1, '', 'r', 0, 100, x'00', x'00');
+            INSERT INTO address VALUES (1, '192.0.2.1');
+            INSERT INTO auth_set VALUES (1, x'00');
+            INSERT INTO record VALUES (1, 0, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL),
+                                      (1, 1, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL);";
+        let scratch = scratch(rows);
+        let all = summary(
+            &scratch.database,
+            Window {
+                since: 0,
+                until: 200,
+            },
+            None,
+            By::Source,
+        )
+        .unwrap();
+        assert_eq!(all.totals.messages, i64::MAX);
+    }
+
+    #[test]
+    fn a_policy_governs_what_is_below_it() {
+        let policies = BTreeSet::from(["example.com", "a.example.com"]);
+        for (domain, expected) in [
+            ("example.com", Some("example.com")),
+            ("x.a.example.com", Some("a.example.com")),
+            ("ba.example.com", Some("example.com")),
+            ("badexample.com", None),
+            ("com", None),
+            ("", None),
+        ] {
+            assert_eq!(governing(domain, &policies), expected, "{domain}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Comments, quotes and folding: the lexical rules that every structured mail field shares (RFC 5322, section 3.2).
+
+/// Removes comments (nested, with quoted pairs) outside quoted strings, each replaced by one space. An unclosed comment
+/// runs to the end, as a reader of mail would take it.
+pub(super) fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut depth, mut quoted) = (0usize, false);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                let next = chars.next();
+                if depth == 0 {
+                    out.push('\\');
+                    out.extend(next);
+                }
+            }
+            '"' if depth == 0 => {
+                quoted = !quoted;
+                out.push('"');
+            }
+            '(' if !quoted => depth += 1,
+            ')' if depth > 0 => {
+                depth -= 1;
+                if depth == 0 {
+                    out.push(' ');
+                }
+            }
+            _ if depth == 0 => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Splits at `separator` outside quoted strings and angle brackets. Comments must be gone already.
+pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let (mut start, mut quoted, mut escaped, mut angle) = (0, false, false, false);
+    for (at, c) in text.char_indices() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match c {
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            '<' if !quoted => angle = true,
+            '>' if !quoted => angle = false,
+            _ if c == separator && !quoted && !angle => {
+                pieces.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    pieces.push(&text[start..]);
+    pieces
+}
+
+/// The content of a quoted string without its quotes and quoted pairs; other text as it is, trimmed.
+pub(super) fn unquoted(text: &str) -> String {
+    let text = text.trim();
+    let Some(inner) = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    else {
+        return text.to_owned();
+    };
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next()),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The longest prefix of at most `bytes` bytes that ends between characters.
+pub(super) fn bounded(text: &str, bytes: usize) -> &str {
+    if text.len() <= bytes {
+        return text;
+    }
+    let mut end = bytes;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_go_and_quotes_stay() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(without_comments(text).trim(), expected, "{text}")
+        };
+        check("a (b (c) d) e", "a   e");
+        check("\"a (b)\" c", "\"a (b)\" c");
+        check("a (b \\) c) d", "a   d");
+        check("a (b", "a");
+        check("a) b", "a) b");
+        check("\"a\\\"(\" (x)", "\"a\\\"(\"");
+    }
+
+    #[test]
+    fn separators_inside_quotes_and_brackets_do_not_split() {
+        let check = |text: &str, expected: &[&str]| {
+            assert_eq!(split_outside_quotes(text, ','), expected, "{text}")
+        };
+        check("a,b", &["a", "b"]);
+        check("\"a,b\",c", &["\"a,b\"", "c"]);
+        check("<a,b>,c", &["<a,b>", "c"]);
+        check("\"a\\\",b\",c", &["\"a\\\",b\"", "c"]);
+        check("", &[""]);
+    }
+
+    #[test]
+    fn bounds_fall_between_characters() {
+        assert_eq!(bounded("aé", 2), "a");
+        assert_eq!(bounded("aé", 3), "aé");
+    }
+}

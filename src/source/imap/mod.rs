@@ -1,0 +1,573 @@
+//! Mail from folders on an IMAP server (RFC 3501, RFC 9051), taken read-only and bounded whatever the server does.
+//!
+//! ```text
+//!  ImapSource     folder by folder, batch by batch; settles
+//!    session      the commands, their budgets, their failures
+//!      (imap)     the protocol library
+//!        guard    bounds and filters what the library may see
+//!          wire   TCP and TLS, with a time limit on every wait
+//! ```
+//!
+//! All five share a `watch`, which holds the time and bytes that are left.
+
+mod account;
+mod guard;
+mod name;
+mod session;
+mod settle;
+mod tls;
+mod uids;
+mod watch;
+mod wire;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use account::{Account, After, Bounds, Known, Resume, Secret, Timeouts, Tls};
+
+use super::{Error, ErrorKind, Mailbox, Message, Origin, Refused, Source, Taken};
+use session::{Connection, Failure, Opened};
+use uids::Windows;
+
+/// UIDs whose sizes are asked for by one command.
+const SIZES: usize = 500;
+/// Before the one new connection after a lost one.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The folders of one account.
+///
+/// Within a folder, messages come in ascending order of UID: first those of [`Known::retry`], then those above the
+/// cursor. A UID that no longer exists is passed over in silence. Something that concerns one folder only, such as that
+/// it does not exist, does not keep the others from being read: the error comes when all are done.
+pub struct ImapSource {
+    account: Account,
+    resume: Resume,
+    run_until: Instant,
+    connection: Connection,
+    /// Whether a lost connection may still be replaced.
+    may_reconnect: bool,
+    /// Index of the folder that is selected at the server, and how.
+    selected: Option<(usize, Selected)>,
+    /// Index of the folder being read.
+    current: usize,
+    work: Option<Work>,
+    /// Fetched and not yet handed out, in order.
+    ready: VecDeque<Taken>,
+    /// Messages fetched by one command; falls when a connection was lost.
+    batch_messages: usize,
+    /// What concerns single folders, for the end.
+    failed: Vec<Error>,
+    repeated: Vec<Origin>,
+    notices: Vec<String>,
+    /// The move target as on the wire, once it is known to exist.
+    target: Option<String>,
+    over: bool,
+}
+
+/// A folder that is selected at the server.
+#[derive(Clone, Copy, Debug)]
+struct Selected {
+    uid_validity: u32,
+    read_only: bool,
+}
+
+/// A folder being read.
+#[derive(Debug)]
+struct Work {
+    mailbox: Arc<Mailbox>,
+    /// Found, sizes not yet known.
+    found: VecDeque<u32>,
+    /// With the sizes that the server claims, where it does.
+    sized: VecDeque<(u32, Option<u64>)>,
+    windows: Windows,
+}
+
+/// The next messages to fetch by one command, and what is in between.
+#[derive(Debug, Default)]
+struct Batch {
+    /// All UIDs of the batch in order; `true` for those that are too large to fetch, with the size.
+    order: Vec<(u32, Option<u64>, bool)>,
+    fetch: Vec<u32>,
+    bytes: u64,
+}
+
+impl ImapSource {
+    /// Connects and logs in. Folders are opened one after the other by [`Source::next`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Temporary`] when there is no connection to be had, [`ErrorKind::Configuration`] for TLS and
+    /// certificates, [`ErrorKind::Login`] when the server refuses the login, [`ErrorKind::Protocol`] when it is no
+    /// IMAP server.
+    pub fn connect(account: Account, resume: Resume) -> Result<ImapSource, Error> {
+        let run_until = Instant::now() + account.timeouts.run;
+        let connection = Connection::open(&account, run_until)?;
+        let batch_messages = account.bounds.batch_messages.max(1);
+        Ok(ImapSource {
+            account,
+            resume,
+            run_until,
+            connection,
+            may_reconnect: true,
+            selected: None,
+            current: 0,
+            work: None,
+            ready: VecDeque::new(),
+            batch_messages,
+            failed: Vec::new(),
+            repeated: Vec::new(),
+            notices: Vec::new(),
+            target: None,
+            over: false,
+        })
+    }
+
+    /// The folders of the account that can be opened, as they are written in the configuration, sorted.
+    ///
+    /// # Errors
+    /// Like [`ImapSource::connect`].
+    pub fn list(account: &Account) -> Result<Vec<String>, Error> {
+        let mut connection = Connection::open(account, Instant::now() + account.timeouts.run)?;
+        let names = connection.names("\"*\"").map_err(|failure| {
+            let (kind, reason) = failure.into_parts(ErrorKind::Protocol);
+            Error {
+                kind,
+                place: account.place(),
+                reason: format!("listing folders: {reason}"),
+            }
+        })?;
+        let mut names: Vec<_> = names
+            .iter()
+            .map(|name| connection.naming.decode(name))
+            .collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Takes the messages of [`Known::unsettled`] whose step has been repeated with success since last asked.
+    pub fn take_repeated(&mut self) -> Vec<Origin> {
+        std::mem::take(&mut self.repeated)
+    }
+
+    /// Takes what the user should hear although nothing failed: the server's alerts, a folder that started over. May
+    /// quote the server: sanitize before showing.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        self.collect_alerts();
+        std::mem::take(&mut self.notices)
+    }
+
+    fn collect_alerts(&mut self) {
+        let place = self.connection.place();
+        let alerts = self.connection.take_alerts();
+        self.notices.extend(
+            alerts
+                .iter()
+                .map(|text| format!("{place}: the server says: {text}")),
+        );
+    }
+
+    fn error(&self, kind: ErrorKind, reason: String) -> Error {
+        Error {
+            kind,
+            place: self.connection.place().to_owned(),
+            reason,
+        }
+    }
+
+    fn folder_error(&self, folder: &str, kind: ErrorKind, reason: &str) -> Error {
+        self.error(kind, format!("folder `{folder}`: {reason}"))
+    }
+
+    /// Does `step`, once more over a new connection if this one is lost in it.
+    fn persist<T>(
+        &mut self,
+        mut step: impl FnMut(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        loop {
+            let failure = match step(self) {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            let lost = matches!(failure, Failure::Lost(_));
+            if !lost || !self.may_reconnect {
+                let (kind, reason) = failure.into_parts(ErrorKind::Temporary);
+                return Err(self.error(kind, reason));
+            }
+            self.reconnect()?;
+        }
+    }
+
+    fn reconnect(&mut self) -> Result<(), Error> {
+        self.may_reconnect = false;
+        self.selected = None;
+        self.collect_alerts();
+        // On a line that breaks, smaller answers have a better chance to come through whole.
+        self.batch_messages = (self.batch_messages / 8).max(1);
+        thread::sleep(PAUSE);
+        self.connection = Connection::open(&self.account, self.run_until)?;
+        Ok(())
+    }
+
+    /// Makes `ready` grow, or goes one step towards it; false when all folders are done.
+    fn advance(&mut self) -> Result<bool, Failure> {
+        if self.connection.run_is_over() {
+            return Err(self.connection.out_of_time());
+        }
+        let Some(folder) = self.account.folders.get(self.current).cloned() else {
+            return Ok(false);
+        };
+        let Some(selected) = self.select(self.current)? else {
+            self.next_folder();
+            return Ok(true);
+        };
+        let stale = |work: &Work| work.mailbox.uid_validity != selected.0.uid_validity;
+        if self.work.as_ref().is_some_and(stale) {
+            self.notices.push(format!(
+                "{}: folder `{folder}`: UIDVALIDITY changed; it is read from its beginning",
+                self.connection.place()
+            ));
+            self.work = None;
+        }
+        let Some(mut work) = self.work.take() else {
+            let opened = match selected.1 {
+                Some(opened) => opened,
+                // It was selected for settling, before its turn.
+                None => {
+                    self.selected = None;
+                    return Ok(true);
+                }
+            };
+            self.work = Some(self.begin(&folder, selected.0, opened)?);
+            return Ok(true);
+        };
+        let goes_on = self.work_on(&mut work);
+        if goes_on == Ok(false) {
+            self.next_folder();
+        } else {
+            self.work = Some(work);
+        }
+        goes_on.map(|_| true)
+    }
+
+    fn next_folder(&mut self) {
+        self.work = None;
+        self.current += 1;
+    }
+
+    /// Selects the folder unless it is; what the server said of it if it was not. `None` when it cannot be used, which
+    /// is noted for the end.
+    fn select(&mut self, index: usize) -> Result<Option<(Selected, Option<Opened>)>, Failure> {
+        if let Some((selected_index, selected)) = self.selected
+            && selected_index == index
+            && self.connection.is_open()
+        {
+            return Ok(Some((selected, None)));
+        }
+        let Some(folder) = self.account.folders.get(index).cloned() else {
+            return Ok(None);
+        };
+        self.selected = None;
+        let read_only = self.account.after == After::Keep;
+        let mut refusal = None;
+        for name in self.connection.naming.candidates(&folder) {
+            match self.connection.select(&name, read_only) {
+                Ok(opened) => return Ok(self.opened(index, &folder, opened)),
+                Err(Failure::Refused(said)) => {
+                    let missing = said.kind(ErrorKind::Configuration) == ErrorKind::Configuration;
+                    // A missing folder may bear another name; any other reason is the one to tell.
+                    if refusal.is_none() || !missing {
+                        refusal = Some(said);
+                    }
+                    if !missing {
+                        break;
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        if let Some(refusal) = refusal {
+            let failure = Failure::Refused(refusal);
+            let (kind, reason) = failure.into_parts(ErrorKind::Configuration);
+            self.failed.push(self.folder_error(&folder, kind, &reason));
+        }
+        Ok(None)
+    }
+
+    fn opened(
+        &mut self,
+        index: usize,
+        folder: &str,
+        opened: Opened,
+    ) -> Option<(Selected, Option<Opened>)> {
+        let Some(uid_validity) = opened.uid_validity else {
+            let reason = "the server gives no lasting UIDs (no UIDVALIDITY, or UIDNOTSTICKY), so that messages could \
+                be lost or counted twice";
+            self.failed
+                .push(self.folder_error(folder, ErrorKind::Protocol, reason));
+            return None;
+        };
+        let selected = Selected {
+            uid_validity,
+            read_only: opened.read_only,
+        };
+        self.selected = Some((index, selected));
+        Some((selected, Some(opened)))
+    }
+
+    /// Starts on a folder that has just been selected: repeats what was not settled, and finds where to go on.
+    fn begin(&mut self, folder: &str, selected: Selected, opened: Opened) -> Result<Work, Failure> {
+        let mailbox = Arc::new(Mailbox {
+            account: self.account.name.clone(),
+            server: self.account.server(),
+            folder: folder.to_owned(),
+            uid_validity: selected.uid_validity,
+        });
+        let known = self.resume.known(&mailbox).cloned();
+        let (cursor, mut retry, unsettled) = match known {
+            Some(known) => (known.cursor_uid, known.retry, known.unsettled),
+            None => (0, Vec::new(), Vec::new()),
+        };
+        self.repeat(&mailbox, unsettled)?;
+        // Those above the cursor are found anyway.
+        retry.retain(|uid| (1..=cursor).contains(uid));
+        retry.sort_unstable();
+        retry.dedup();
+        Ok(Work {
+            mailbox,
+            found: retry.into(),
+            sized: VecDeque::new(),
+            windows: Windows::new(cursor, opened.exists, opened.uid_next),
+        })
+    }
+
+    /// One command for the folder that is selected; false when it is done.
+    fn work_on(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        if !work.sized.is_empty() {
+            let batch = self.next_batch(work);
+            let taken = self.fetch(work, &batch)?;
+            work.sized.drain(..batch.order.len());
+            self.ready.extend(taken);
+        } else if !work.found.is_empty() {
+            let uids: Vec<u32> = work.found.iter().take(SIZES).copied().collect();
+            let mut sized = Vec::new();
+            for (set, uids) in uids::sets(&uids) {
+                let sizes = self
+                    .connection
+                    .sizes(&set)
+                    .or_else(|failure| match failure {
+                        Failure::Refused(said) if !said.stops_the_run() => Ok(Default::default()),
+                        failure => Err(failure),
+                    })?;
+                sized.extend(uids.iter().map(|uid| (*uid, sizes.get(uid).copied())));
+            }
+            work.found.drain(..uids.len());
+            work.sized.extend(sized);
+        } else if let Some((set, first)) = work.windows.current() {
+            let mut uids = self.connection.search(&set)?;
+            uids.retain(|uid| *uid >= first);
+            work.windows.advance(uids.len());
+            work.found.extend(uids);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// The first of `sized` that go into one command: at least one.
+    fn next_batch(&self, work: &Work) -> Batch {
+        let bounds = self.account.bounds;
+        let mut batch = Batch::default();
+        for (uid, size) in &work.sized {
+            let too_large = size.is_some_and(|size| size > bounds.message_bytes);
+            if !too_large {
+                let bytes = batch.bytes.saturating_add(size.unwrap_or(0));
+                let full = batch.fetch.len() >= self.batch_messages || bytes > bounds.batch_bytes;
+                if full && !batch.fetch.is_empty() {
+                    break;
+                }
+                batch.bytes = bytes;
+                batch.fetch.push(*uid);
+            }
+            batch.order.push((*uid, *size, too_large));
+        }
+        batch
+    }
+
+    fn fetch(&mut self, work: &Work, batch: &Batch) -> Result<Vec<Taken>, Failure> {
+        let mut fetched = self.fetch_bodies(batch)?;
+        let mut taken = Vec::with_capacity(batch.order.len());
+        let limit = self.account.bounds.message_bytes;
+        for (uid, size, too_large) in &batch.order {
+            let origin = Origin::Imap {
+                mailbox: work.mailbox.clone(),
+                uid: *uid,
+            };
+            let claimed = size.unwrap_or(0);
+            let refuse = |bytes, refusal| Taken::Refused {
+                origin: origin.clone(),
+                bytes,
+                refusal,
+            };
+            taken.push(match fetched.take(*uid) {
+                _ if *too_large => refuse(claimed, Refused::TooLarge { limit }),
+                Fetched::Item(item) if item.bytes.len() as u64 > limit => {
+                    refuse(item.bytes.len() as u64, Refused::TooLarge { limit })
+                }
+                Fetched::Item(item) if item.bytes.is_empty() && claimed > 0 => {
+                    let reason = format!("the server sent nothing of {claimed} bytes");
+                    refuse(claimed, Refused::Undeliverable(reason))
+                }
+                Fetched::Item(item) => Taken::Message(Message {
+                    origin,
+                    bytes: item.bytes,
+                    received_at: item.received_at,
+                }),
+                Fetched::Refused(reason) => refuse(claimed, Refused::Undeliverable(reason)),
+                Fetched::Gone => continue,
+            });
+        }
+        Ok(taken)
+    }
+
+    /// Fetches by one command, or, if that is refused, one by one.
+    fn fetch_bodies(&mut self, batch: &Batch) -> Result<Bodies, Failure> {
+        let mut bodies = Bodies::default();
+        for (set, uids) in uids::sets(&batch.fetch) {
+            match self.bodies(&set, uids, batch.bytes, &mut bodies) {
+                Err(Failure::Refused(said)) if !said.stops_the_run() && uids.len() > 1 => {
+                    for uid in uids {
+                        self.one_body(*uid, batch.bytes, &mut bodies)?;
+                    }
+                }
+                Err(Failure::Refused(said)) if !said.stops_the_run() => {
+                    bodies.refuse(uids, &said.text);
+                }
+                answer => answer?,
+            }
+        }
+        Ok(bodies)
+    }
+
+    fn one_body(&mut self, uid: u32, bytes: u64, bodies: &mut Bodies) -> Result<(), Failure> {
+        match self.bodies(&uid.to_string(), &[uid], bytes, bodies) {
+            Err(Failure::Refused(said)) if !said.stops_the_run() => {
+                bodies.refuse(&[uid], &said.text);
+                Ok(())
+            }
+            answer => answer,
+        }
+    }
+
+    fn bodies(
+        &mut self,
+        set: &str,
+        uids: &[u32],
+        bytes: u64,
+        bodies: &mut Bodies,
+    ) -> Result<(), Failure> {
+        // Servers miscount RFC822.SIZE by a little; what comes is measured again.
+        let limit = self.account.bounds.message_bytes;
+        let literal = limit.saturating_add(limit / 8).saturating_add(64 << 10);
+        let answer = self.connection.bodies(set, uids, bytes, literal)?;
+        let missing: Vec<u32> = uids
+            .iter()
+            .filter(|uid| !answer.items.contains_key(uid))
+            .copied()
+            .collect();
+        bodies.items.extend(answer.items);
+        // Most of these were deleted by another client in the meantime. Only a search tells, and a message that is
+        // still there must not be passed over: the cursor would leave it behind for ever.
+        for (set, uids) in uids::sets(&missing) {
+            let there = self.connection.search(&set)?;
+            let there: Vec<u32> = uids
+                .iter()
+                .filter(|uid| there.binary_search(uid).is_ok())
+                .copied()
+                .collect();
+            let reason = match answer.strange {
+                true => "the server sent another message instead",
+                false => "the server lists it but did not send it",
+            };
+            bodies.refuse(&there, reason);
+        }
+        Ok(())
+    }
+
+    /// The error for the end, if anything failed: of the first kind, naming everything.
+    fn finish(&mut self) -> Result<Option<Taken>, Error> {
+        self.over = true;
+        let mut failed = std::mem::take(&mut self.failed).into_iter();
+        let Some(mut first) = failed.next() else {
+            return Ok(None);
+        };
+        for error in failed {
+            first.reason.push_str("; ");
+            first.reason.push_str(&error.reason);
+        }
+        Err(first)
+    }
+}
+
+/// What came of fetching a batch, by UID.
+#[derive(Debug, Default)]
+struct Bodies {
+    items: std::collections::HashMap<u32, session::Item>,
+    refused: std::collections::HashMap<u32, String>,
+}
+
+/// What came of one UID.
+enum Fetched {
+    Item(session::Item),
+    Refused(String),
+    Gone,
+}
+
+impl Bodies {
+    fn refuse(&mut self, uids: &[u32], reason: &str) {
+        self.refused
+            .extend(uids.iter().map(|uid| (*uid, reason.to_owned())));
+    }
+
+    fn take(&mut self, uid: u32) -> Fetched {
+        if let Some(item) = self.items.remove(&uid) {
+            return Fetched::Item(item);
+        }
+        self.refused
+            .remove(&uid)
+            .map_or(Fetched::Gone, Fetched::Refused)
+    }
+}
+
+impl Source for ImapSource {
+    fn next(&mut self) -> Result<Option<Taken>, Error> {
+        loop {
+            if let Some(taken) = self.ready.pop_front() {
+                return Ok(Some(taken));
+            }
+            if self.over {
+                return Ok(None);
+            }
+            match self.persist(Self::advance) {
+                Ok(true) => {}
+                Ok(false) => return self.finish(),
+                Err(error) => {
+                    self.failed.insert(0, error);
+                    return self.finish();
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, settled: &[(Origin, super::Fate)]) -> Result<(), Error> {
+        self.settle_all(settled)
+    }
+
+    /// Those found so far; a folder that has not been searched to its end holds more.
+    fn remaining(&self) -> Option<u64> {
+        let work = self.work.as_ref();
+        let found = work.map_or(0, |work| work.found.len() + work.sized.len());
+        Some((found + self.ready.len()) as u64)
+    }
+}

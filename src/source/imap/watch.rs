@@ -1,0 +1,360 @@
+//! What the socket, the guard and the session share about one connection: how much time and how many bytes the
+//! current command has left, and what the server said that the protocol library does not hand on.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::account::Timeouts;
+use crate::source::ErrorKind;
+
+/// Which untagged data a command asks for. All other data is of no use here and is dropped by the guard, because
+/// servers may send it at any time and the protocol library takes some of it badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// None: the tagged line is all that matters.
+    Nothing,
+    /// Continuation requests (AUTHENTICATE).
+    Challenge,
+    /// `CAPABILITY`.
+    Capability,
+    /// `EXISTS`, beside the response codes.
+    Select,
+    /// `LIST`.
+    List,
+    /// `SEARCH`.
+    Search,
+    /// `FETCH`.
+    Fetch,
+}
+
+/// What a command may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Which data it is about.
+    pub expect: Expect,
+    /// Bytes of the whole answer.
+    pub bytes: u64,
+    /// The largest literal.
+    pub literal: u64,
+}
+
+impl Budget {
+    /// For a command whose answer is a few lines.
+    pub fn small(expect: Expect) -> Self {
+        Budget {
+            expect,
+            bytes: 2 << 20,
+            literal: 64 << 10,
+        }
+    }
+}
+
+/// The status lines of an answer: OK, NO or BAD, a response code such as `UNAVAILABLE`, and text for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// The first word within `[…]`, in upper case.
+    pub code: Option<String>,
+    /// The line after its status word, made readable and shortened.
+    pub text: String,
+}
+
+/// Why the stream was given up, decided where it was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub kind: ErrorKind,
+    pub reason: String,
+}
+
+/// Untagged lines of one answer, at most.
+pub(super) const LINES: u32 = 200_000;
+/// Alerts remembered, at most.
+const ALERTS: usize = 20;
+/// How long a server may stay silent after `BYE`.
+const AFTER_BYE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+struct State {
+    timeouts: Timeouts,
+    run_until: Instant,
+    command_until: Instant,
+    budget: Budget,
+    bytes: u64,
+    lines: u32,
+    fault: Option<Fault>,
+    bye: Option<Said>,
+    alerts: VecDeque<String>,
+    codes: Vec<String>,
+    tagged: Option<Said>,
+    namespace: Option<String>,
+}
+
+/// A handle to the state of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Watch(Arc<Mutex<State>>);
+
+impl Watch {
+    /// A new connection that must be done at `run_until`.
+    pub fn new(timeouts: Timeouts, run_until: Instant) -> Self {
+        Watch(Arc::new(Mutex::new(State {
+            timeouts,
+            run_until,
+            command_until: Instant::now() + timeouts.connect,
+            budget: Budget::small(Expect::Nothing),
+            bytes: 0,
+            lines: 0,
+            fault: None,
+            bye: None,
+            alerts: VecDeque::new(),
+            codes: Vec::new(),
+            tagged: None,
+            namespace: None,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new command: counters start again, and its deadline is set from what it may bring.
+    pub fn begin(&self, budget: Budget) {
+        let mut state = self.state();
+        let allowance = state.timeouts.command + Duration::from_secs(budget.bytes >> 16);
+        state.command_until = Instant::now() + allowance;
+        state.budget = budget;
+        state.bytes = 0;
+        state.lines = 0;
+        state.codes.clear();
+        state.tagged = None;
+    }
+
+    /// Sets the deadline of the current step from now, whatever it may bring.
+    pub fn within(&self, time: Duration) {
+        self.state().command_until = Instant::now() + time;
+    }
+
+    /// How long the next read or write may wait.
+    ///
+    /// # Errors
+    /// When no time is left; the reason is recorded.
+    pub fn time_left(&self) -> io::Result<Duration> {
+        let now = Instant::now();
+        let state = self.state();
+        let until = state.command_until.min(state.run_until);
+        match until.checked_duration_since(now) {
+            Some(left) if left >= Duration::from_millis(1) => Ok(left.min(state.timeouts.silence)),
+            _ => {
+                drop(state);
+                Err(self.timed_out())
+            }
+        }
+    }
+
+    /// A read or write ran into its time limit: records which, and makes the error.
+    pub fn timed_out(&self) -> io::Error {
+        let now = Instant::now();
+        let state = self.state();
+        let soon = now + Duration::from_millis(1);
+        let reason = if state.bye.is_some() {
+            "the server said BYE and went silent".to_owned()
+        } else if soon >= state.run_until {
+            format!(
+                "the {} for one run are over; the next run goes on from here",
+                seconds(state.timeouts.run)
+            )
+        } else if soon >= state.command_until {
+            "the server took too long for its answer".to_owned()
+        } else {
+            format!(
+                "no data from the server for {}",
+                seconds(state.timeouts.silence)
+            )
+        };
+        drop(state);
+        self.fail(ErrorKind::Temporary, reason, io::ErrorKind::TimedOut)
+    }
+
+    /// Whether the time for the whole run is over.
+    pub fn run_is_over(&self) -> bool {
+        Instant::now() >= self.state().run_until
+    }
+
+    /// Gives the stream up: the first reason counts.
+    pub fn fail(&self, kind: ErrorKind, reason: String, io: io::ErrorKind) -> io::Error {
+        let mut state = self.state();
+        let fault = state.fault.get_or_insert(Fault { kind, reason });
+        io::Error::new(io, fault.reason.clone())
+    }
+
+    /// The server broke the protocol or a bound.
+    pub fn violation(&self, reason: String) -> io::Error {
+        self.fail(ErrorKind::Protocol, reason, io::ErrorKind::InvalidData)
+    }
+
+    /// Counts bytes from the server against the command's budget.
+    pub fn count_bytes(&self, count: usize) -> io::Result<()> {
+        let mut state = self.state();
+        state.bytes = state.bytes.saturating_add(count as u64);
+        let bound = state.budget.bytes;
+        if state.bytes <= bound {
+            return Ok(());
+        }
+        drop(state);
+        Err(self.violation(format!("the server's answer is larger than {bound} bytes")))
+    }
+
+    /// Counts a line from the server.
+    pub fn count_line(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.lines += 1;
+        if state.lines <= LINES {
+            return Ok(());
+        }
+        drop(state);
+        Err(self.violation(format!("the server's answer has more than {LINES} lines")))
+    }
+
+    /// What the current command may take.
+    pub fn budget(&self) -> Budget {
+        self.state().budget
+    }
+
+    /// An untagged NO or BAD, or an alert.
+    pub fn alert(&self, said: &Said) {
+        let mut state = self.state();
+        if state.alerts.len() == ALERTS {
+            state.alerts.pop_front();
+        }
+        state.alerts.push_back(said.text.clone());
+    }
+
+    /// A response code on any line.
+    pub fn saw(&self, said: &Said) {
+        if let Some(code) = &said.code {
+            let mut state = self.state();
+            if state.codes.len() < ALERTS {
+                state.codes.push(code.clone());
+            }
+        }
+    }
+
+    /// `BYE`: whatever follows must come soon.
+    pub fn bye(&self, said: Said) {
+        let mut state = self.state();
+        state.command_until = state.command_until.min(Instant::now() + AFTER_BYE);
+        state.bye = Some(said);
+    }
+
+    /// The tagged line that ends an answer.
+    pub fn tagged(&self, said: Said) {
+        self.state().tagged = Some(said);
+    }
+
+    /// The `NAMESPACE` data (RFC 2342).
+    pub fn namespace(&self, line: String) {
+        self.state().namespace = Some(line);
+    }
+
+    /// Whether any line of the current answer bore this code.
+    pub fn has_seen(&self, code: &str) -> bool {
+        self.state().codes.iter().any(|seen| seen == code)
+    }
+
+    /// Takes the tagged line of the last answer.
+    pub fn take_tagged(&self) -> Option<Said> {
+        self.state().tagged.take()
+    }
+
+    /// Takes the `NAMESPACE` data.
+    pub fn take_namespace(&self) -> Option<String> {
+        self.state().namespace.take()
+    }
+
+    /// Why the stream was given up, if it was.
+    pub fn fault(&self) -> Option<Fault> {
+        self.state().fault.clone()
+    }
+
+    /// What the server said goodbye with, if it did.
+    pub fn said_bye(&self) -> Option<Said> {
+        self.state().bye.clone()
+    }
+
+    /// Takes what the server wanted people to see.
+    pub fn take_alerts(&self) -> Vec<String> {
+        self.state().alerts.drain(..).collect()
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        whole => format!("{whole} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(run: Duration, command: Duration) -> Watch {
+        let timeouts = Timeouts {
+            command,
+            run,
+            ..Timeouts::default()
+        };
+        let watch = Watch::new(timeouts, Instant::now() + run);
+        watch.begin(Budget {
+            bytes: 0,
+            ..Budget::small(Expect::Nothing)
+        });
+        watch
+    }
+
+    #[test]
+    fn the_nearest_deadline_counts() {
+        let hour = Duration::from_secs(3600);
+        let check = |run, command, word: &str| {
+            let error = watch(run, command).time_left().expect_err(word);
+            assert!(error.to_string().contains(word), "{error}");
+        };
+        check(Duration::ZERO, hour, "one run");
+        check(hour, Duration::ZERO, "too long");
+        let left = watch(hour, hour).time_left().expect("time is left");
+        assert_eq!(left, Timeouts::default().silence);
+        assert!(watch(hour, Duration::from_secs(5)).time_left().unwrap() <= Duration::from_secs(5));
+    }
+
+    #[test]
+    fn the_first_fault_counts() {
+        let watch = watch(Duration::from_secs(9), Duration::from_secs(9));
+        watch.violation("first".into());
+        watch.fail(ErrorKind::Temporary, "second".into(), io::ErrorKind::Other);
+        let fault = watch.fault().unwrap();
+        assert_eq!(
+            (fault.kind, fault.reason.as_str()),
+            (ErrorKind::Protocol, "first")
+        );
+    }
+
+    #[test]
+    fn bytes_and_lines_are_bounded() {
+        let watch = watch(Duration::from_secs(9), Duration::from_secs(9));
+        watch.begin(Budget {
+            bytes: 10,
+            ..Budget::small(Expect::Nothing)
+        });
+        assert!(watch.count_bytes(10).is_ok());
+        assert!(watch.count_bytes(1).is_err());
+        for _ in 0..LINES {
+            watch.count_line().unwrap();
+        }
+        assert!(watch.count_line().is_err());
+        watch.begin(Budget {
+            bytes: 10,
+            ..Budget::small(Expect::Nothing)
+        });
+        assert!(watch.count_bytes(10).is_ok() && watch.count_line().is_ok());
+    }
+}

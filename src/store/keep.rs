@@ -1,0 +1,383 @@
+//! One message into the database: its ledger row, everything read in it, and its place, in one transaction with the
+//! others of its batch. Whole or not at all.
+
+use super::aggregate::{self, Found};
+use super::{Error, Store, complaint, failure, mailbox, message, problem, tls};
+use crate::problem::{Code, Problem, Refusal};
+use crate::reading::{self, Item, Reading, Records};
+use crate::source::{Fate, Origin, Refused};
+use crate::suppress::trust::Ours as OurMail;
+
+/// How a message came.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Where it was found.
+    pub origin: &'a Origin,
+    /// When the server or file system got it.
+    pub received_at: Option<i64>,
+    /// Now.
+    pub seen_at: i64,
+    /// Whether the source is to flag, move or delete it afterwards.
+    pub settles: bool,
+    /// The provider whose feedback loop the mailbox is reserved for.
+    pub reserved_for: Option<&'a str>,
+}
+
+/// What became of a message: the words of `message.outcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything in it is stored.
+    Stored,
+    /// Some of it is stored, some is a problem.
+    Partial,
+    /// Everything in it was known.
+    Duplicate,
+    /// Nothing in it is a report.
+    NotAReport,
+    /// Nothing of it could be used.
+    Problem,
+}
+
+impl Outcome {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Stored => "stored",
+            Outcome::Partial => "partial",
+            Outcome::Duplicate => "duplicate",
+            Outcome::NotAReport => "not_a_report",
+            Outcome::Problem => "problem",
+        }
+    }
+
+    /// The outcome of that word.
+    pub(super) fn from_word(word: &str) -> Outcome {
+        match word {
+            "stored" => Outcome::Stored,
+            "partial" => Outcome::Partial,
+            "duplicate" => Outcome::Duplicate,
+            "not_a_report" => Outcome::NotAReport,
+            _ => Outcome::Problem,
+        }
+    }
+
+    /// What the source may do with the original: only what is stored whole is no longer needed there.
+    fn fate(self) -> Fate {
+        match self {
+            Outcome::Stored | Outcome::Duplicate => Fate::Kept,
+            Outcome::Partial | Outcome::NotAReport | Outcome::Problem => Fate::Left,
+        }
+    }
+}
+
+/// What deciding about complaints and problems needs to know of the user.
+#[derive(Clone, Debug, Default)]
+pub struct Ours {
+    /// Domains and feedback senders of the configuration.
+    pub mail: OurMail,
+    /// Largest message with a problem whose bytes are kept.
+    pub kept_bytes: u64,
+}
+
+/// What was kept of a message.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What its source may do.
+    pub fate: Fate,
+    /// New reports, by kind: aggregate, failure, tls.
+    pub reports: [u64; 3],
+    /// New complaints.
+    pub complaints: u64,
+    /// New records.
+    pub records: u64,
+    /// Problems.
+    pub problems: Vec<String>,
+}
+
+impl Kept {
+    fn new(outcome: Outcome) -> Self {
+        let fate = outcome.fate();
+        Kept { outcome, fate, reports: [0; 3], complaints: 0, records: 0, problems: Vec::new() }
+    }
+}
+
+/// A message that was read, on its way into the database.
+pub struct Read<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Their SHA-256.
+    pub sha256: &'a [u8; 32],
+    /// A bare file's name.
+    pub name: Option<&'a str>,
+    /// What was read in it.
+    pub reading: Reading,
+}
+
+/// How often a server may fail to hand over a message before that is a problem.
+const DELIVERY_TRIES: u32 = 3;
+
+impl Store {
+    /// Begins a batch: everything until [`Store::commit`] is one transaction.
+    ///
+    /// # Errors
+    /// Those of SQLite; busy if something else writes to the file.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| self.error(source))
+    }
+
+    /// Ends the batch; when this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// Those of SQLite. Whether the batch was kept is then unknown until the file is opened again; offering the same
+    /// messages again is harmless.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        self.connection.execute_batch("COMMIT").map_err(|source| {
+            self.abandon();
+            self.error(source)
+        })
+    }
+
+    /// Gives the batch up.
+    pub fn abandon(&mut self) {
+        self.strings.forget();
+        if !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// Keeps a message.
+    ///
+    /// # Errors
+    /// Those of SQLite that concern the whole database (disk full, damaged, busy); the batch is to be abandoned.
+    pub fn keep(
+        &mut self,
+        arrival: &Arrival<'_>,
+        read: Read<'_>,
+        settings: &reading::Settings,
+        ours: &Ours,
+    ) -> Result<Kept, Error> {
+        let (bytes, sha256) = (read.bytes, read.sha256);
+        match self.in_savepoint(|store| store.keep_message(arrival, read, settings, ours)) {
+            Err(Error::Sqlite { source, .. }) if is_about_the_message(&source) => {
+                let refusal = Refusal::new(Code::Crash, format!("it could not be stored ({source}): a bug in dmarcdb, please report it"));
+                let reading = Reading { problems: vec![Problem::whole(refusal, bytes)], ..Reading::default() };
+                let read = Read { bytes, sha256, name: None, reading };
+                self.in_savepoint(|store| store.keep_message(arrival, read, settings, ours))
+            }
+            result => result,
+        }
+    }
+
+    /// Keeps a message that could not be taken from its source.
+    ///
+    /// # Errors
+    /// As [`Store::keep`].
+    pub fn keep_refused(&mut self, arrival: &Arrival<'_>, bytes: u64, refused: &Refused) -> Result<Option<Kept>, Error> {
+        self.in_savepoint(|store| store.keep_untaken(arrival, bytes, refused))
+    }
+
+    fn in_savepoint<T>(&mut self, work: impl FnOnce(&mut Store) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let run = |store: &mut Store| {
+            store.connection.execute_batch("SAVEPOINT message")?;
+            let value = work(store)?;
+            store.connection.execute_batch("RELEASE message")?;
+            Ok(value)
+        };
+        run(self).map_err(|source| {
+            self.strings.forget();
+            // Where the whole transaction is gone already, so is the savepoint.
+            let _ = self.connection.execute_batch("ROLLBACK TO message; RELEASE message");
+            self.error(source)
+        })
+    }
+
+    fn keep_message(
+        &mut self,
+        arrival: &Arrival<'_>,
+        read: Read<'_>,
+        settings: &reading::Settings,
+        ours: &Ours,
+    ) -> rusqlite::Result<Kept> {
+        if let Some(known) = message::known(&self.connection, read.sha256)? {
+            let mut kept = Kept::new(Outcome::Duplicate);
+            kept.fate = known.outcome.fate();
+            self.place(arrival, known.id, kept.fate)?;
+            return Ok(kept);
+        }
+        let bytes = read.bytes.len() as u64;
+        let id = message::insert(&self.connection, arrival, Some(read.sha256), bytes, read.reading.head.as_ref())?;
+        let mut tally = Tally::default();
+        for found in &read.reading.found {
+            self.keep_found(arrival, &read, id, found, settings, ours, &mut tally)?;
+        }
+        for problem in &read.reading.problems {
+            problem::insert(&self.connection, id, problem, arrival.seen_at)?;
+        }
+        if !read.reading.problems.is_empty() && bytes <= ours.kept_bytes {
+            problem::keep_bytes(&self.connection, id, read.bytes)?;
+        }
+        let mut kept = tally.kept(&read.reading);
+        let reason = tally.reason(&read.reading, kept.outcome);
+        message::finish(&self.connection, id, kept.outcome, reason.as_deref())?;
+        self.place(arrival, id, kept.fate)?;
+        kept.problems = read.reading.problems.iter().map(told).collect();
+        Ok(kept)
+    }
+
+    fn keep_found(
+        &mut self,
+        arrival: &Arrival<'_>,
+        read: &Read<'_>,
+        message: i64,
+        found: &reading::Found,
+        settings: &reading::Settings,
+        ours: &Ours,
+        tally: &mut Tally,
+    ) -> rusqlite::Result<()> {
+        let Store { connection, strings, .. } = self;
+        let place = Found { message, part: &found.part };
+        let at = read.reading.head.as_ref().and_then(|head| head.sent_at).or(arrival.received_at).unwrap_or(arrival.seen_at);
+        match &found.item {
+            Item::Aggregate(report, records) => {
+                let Some(id) = aggregate::insert(connection, strings, place, report)? else {
+                    tally.known += 1;
+                    return Ok(());
+                };
+                match records {
+                    Records::Here(chunks) => {
+                        for chunk in chunks {
+                            aggregate::insert_chunk(connection, strings, id, chunk)?;
+                        }
+                    }
+                    Records::Again(number) => {
+                        let mut result = Ok(());
+                        reading::replay(read.bytes, read.name, settings, &found.part, *number, &mut |chunk| {
+                            if result.is_ok() {
+                                result = aggregate::insert_chunk(connection, strings, id, &chunk);
+                            }
+                        });
+                        result?;
+                    }
+                }
+                tally.reports[0] += 1;
+                tally.records += report.records;
+            }
+            Item::Failure(report) => match failure::insert(connection, strings, place, report, at)? {
+                Some(_) => tally.reports[1] += 1,
+                None => tally.known += 1,
+            },
+            Item::Tls(report) => match tls::insert(connection, strings, place, report)? {
+                Some(_) => tally.reports[2] += 1,
+                None => tally.known += 1,
+            },
+            Item::Complaint(report) => {
+                let context = complaint::Context {
+                    message,
+                    at,
+                    head: read.reading.head.as_ref(),
+                    reserved_for: arrival.reserved_for,
+                    ours: &ours.mail,
+                };
+                match complaint::insert(connection, strings, report, &context)? {
+                    Some(_) => tally.complaints += 1,
+                    None => tally.known += 1,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, arrival: &Arrival<'_>, message: i64, fate: Fate) -> rusqlite::Result<()> {
+        match arrival.origin {
+            Origin::Imap { mailbox, uid } => {
+                let settled = !(arrival.settles && fate == Fate::Kept);
+                mailbox::place(&self.connection, mailbox, *uid, message, settled)
+            }
+            Origin::File { .. } | Origin::Stdin { .. } => Ok(()),
+        }
+    }
+
+    fn keep_untaken(&mut self, arrival: &Arrival<'_>, bytes: u64, refused: &Refused) -> rusqlite::Result<Option<Kept>> {
+        let refusal = match refused {
+            Refused::TooLarge { limit } => {
+                Refusal::new(Code::TooLarge, format!("{bytes} bytes; the limit is {limit} (limits.message_bytes)"))
+            }
+            Refused::Unreadable(reason) => Refusal::new(Code::Unreadable, reason),
+            Refused::Undeliverable(reason) => {
+                if let Origin::Imap { mailbox, uid } = arrival.origin {
+                    let tries = mailbox::defer(&self.connection, mailbox, *uid, reason)?;
+                    if tries < DELIVERY_TRIES {
+                        return Ok(None);
+                    }
+                }
+                let text = format!("the server listed it but did not hand it over in {DELIVERY_TRIES} runs: {reason}");
+                Refusal::new(Code::Undeliverable, text)
+            }
+        };
+        let id = match message::known_untaken(&self.connection, &arrival.origin.to_string())? {
+            Some(id) => id,
+            None => {
+                let id = message::insert(&self.connection, arrival, None, bytes, None)?;
+                let problem = Problem { bytes, ..Problem::whole(refusal.clone(), &[]) };
+                problem::insert(&self.connection, id, &problem, arrival.seen_at)?;
+                message::finish(&self.connection, id, Outcome::Problem, Some(&refusal.reason))?;
+                id
+            }
+        };
+        self.place(arrival, id, Fate::Left)?;
+        Ok(Some(Kept { problems: vec![refusal.reason], ..Kept::new(Outcome::Problem) }))
+    }
+}
+
+/// Whether SQLite objects to what one message holds, and not to the disk, the memory or the file.
+fn is_about_the_message(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    match error.sqlite_error_code() {
+        Some(code) => matches!(code, ConstraintViolation | TooBig | TypeMismatch),
+        // A value that rusqlite itself could not hand over.
+        None => true,
+    }
+}
+
+/// What was new in one message.
+#[derive(Default)]
+struct Tally {
+    reports: [u64; 3],
+    complaints: u64,
+    records: u64,
+    known: u64,
+}
+
+impl Tally {
+    fn kept(&self, reading: &Reading) -> Kept {
+        let new = self.reports.iter().sum::<u64>() + self.complaints;
+        let outcome = match (reading.problems.is_empty(), new, self.known) {
+            (false, 0, 0) => Outcome::Problem,
+            (false, ..) => Outcome::Partial,
+            (true, 0, 0) => Outcome::NotAReport,
+            (true, 0, _) => Outcome::Duplicate,
+            (true, ..) => Outcome::Stored,
+        };
+        Kept { reports: self.reports, complaints: self.complaints, records: self.records, ..Kept::new(outcome) }
+    }
+
+    fn reason(&self, reading: &Reading, outcome: Outcome) -> Option<String> {
+        match outcome {
+            Outcome::Stored => None,
+            Outcome::Duplicate => Some("everything in it was stored before, from another message".into()),
+            Outcome::NotAReport => reading.not_a_report.clone(),
+            Outcome::Partial | Outcome::Problem => reading.problems.first().map(told),
+        }
+    }
+}
+
+/// A problem in one line: where, what.
+fn told(problem: &Problem) -> String {
+    match problem.part.as_str() {
+        "" => format!("{}: {}", problem.refusal.code, problem.refusal.reason),
+        part => format!("{part}: {}: {}", problem.refusal.code, problem.refusal.reason),
+    }
+}
+

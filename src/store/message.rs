@@ -1,0 +1,70 @@
+//! The ledger: one row for each message ever seen.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::keep::{Arrival, Outcome};
+use crate::reading::MailHead;
+
+/// A message in the ledger.
+pub struct Known {
+    pub id: i64,
+    pub outcome: Outcome,
+}
+
+/// The message of these bytes, if it was seen before.
+pub fn known(connection: &Connection, sha256: &[u8; 32]) -> rusqlite::Result<Option<Known>> {
+    connection
+        .prepare_cached("SELECT id, outcome FROM message WHERE sha256 = ?1")?
+        .query_row(params![sha256], |row| {
+            let outcome: String = row.get(1)?;
+            Ok(Known { id: row.get(0)?, outcome: Outcome::from_word(&outcome) })
+        })
+        .optional()
+}
+
+/// The message that could not be taken at `origin`, if one is in the ledger.
+pub fn known_untaken(connection: &Connection, origin: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM message WHERE sha256 IS NULL AND origin = ?1")?
+        .query_row(params![origin], |row| row.get(0))
+        .optional()
+}
+
+/// Adds a message whose outcome is told later with [`finish`].
+pub fn insert(
+    connection: &Connection,
+    arrival: &Arrival<'_>,
+    sha256: Option<&[u8; 32]>,
+    bytes: u64,
+    head: Option<&MailHead>,
+) -> rusqlite::Result<i64> {
+    let none = MailHead::default();
+    let mail = head.unwrap_or(&none);
+    connection
+        .prepare_cached(
+            "INSERT INTO message (sha256, origin, seen_at, received_at, bytes, outcome, message_id, from_address, subject, \
+             sent_at, auth, auth_domain, auth_results) VALUES (?1, ?2, ?3, ?4, ?5, 'problem', ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .insert(params![
+            sha256,
+            arrival.origin.to_string(),
+            arrival.seen_at,
+            arrival.received_at,
+            bytes as i64,
+            mail.message_id,
+            mail.from_address,
+            mail.subject,
+            mail.sent_at,
+            head.map(|mail| mail.auth.as_str()),
+            mail.auth_domain,
+            mail.auth_results,
+        ])
+}
+
+/// Says what became of a message.
+pub fn finish(connection: &Connection, id: i64, outcome: Outcome, reason: Option<&str>) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE message SET outcome = ?2, reason = ?3 WHERE id = ?1")?
+        .execute(params![id, outcome.as_str(), reason])
+        .map(|_| ())
+}

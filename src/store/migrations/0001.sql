@@ -1,0 +1,471 @@
+-- The dmarcdb database: the whole schema, as a document.
+--
+-- This is what a new file gets, and what the numbered migrations in src/store/migrations.rs lead an old file to; a test
+-- compares the two. The views at the end are the contract: their names and columns are stable. The tables are not, but
+-- they are meant to be read, also by the SQLite 3.37 and newer that systems ship: nothing younger is used here. Times are seconds since the epoch, UTC, and end in `_at`. Addresses are canonical text:
+-- IPv4 dotted, IPv6 as RFC 5952, IPv4-mapped IPv6 as IPv4. Texts that repeat are stored once, in `text`.
+
+-- ---------------------------------------------------------------- shared words
+
+-- Strings that repeat: domains, selectors, organisation names, explanations.
+CREATE TABLE text (
+  id    INTEGER PRIMARY KEY,
+  value TEXT NOT NULL UNIQUE             -- as normalized by the reader that stored it
+) STRICT;
+
+-- Sending addresses.
+CREATE TABLE address (
+  id INTEGER PRIMARY KEY,
+  ip TEXT NOT NULL UNIQUE                -- canonical text
+) STRICT;
+
+-- ---------------------------------------------------------------- the ledger
+
+-- Every message ever seen, once, and what became of it. Files given to `ingest` count as messages.
+CREATE TABLE message (
+  id            INTEGER PRIMARY KEY,
+  sha256        BLOB UNIQUE CHECK (length(sha256) = 32),  -- of the bytes as taken; NULL only where they could not be taken
+  origin        TEXT NOT NULL,           -- where it was first seen: a path, or imap://account/folder;uidvalidity=V;uid=U
+  seen_at       INTEGER NOT NULL,        -- when it was kept
+  received_at   INTEGER,                 -- when the server got it (IMAP INTERNALDATE)
+  bytes         INTEGER NOT NULL,        -- its size
+  outcome       TEXT NOT NULL CHECK (outcome IN ('stored', 'partial', 'duplicate', 'not_a_report', 'problem')),
+  reason        TEXT,                    -- why, for people; NULL where it was simply stored
+  message_id    TEXT,                    -- Message-ID of the mail itself, without angle brackets (RFC 5322, section 3.6.4)
+  from_address  TEXT,                    -- address of its From field
+  subject       TEXT,                    -- decoded, bounded
+  sent_at       INTEGER,                 -- its Date field
+  -- How the mail was authenticated, from the Authentication-Results of the user's own server (RFC 8601):
+  auth          TEXT CHECK (auth IN ('pass', 'fail', 'none')),  -- aligned pass, no aligned pass, or no trusted header; NULL: not a mail
+  auth_domain   TEXT,                    -- the aligned domain that passed
+  auth_results  TEXT                     -- the trusted header fields as received, bounded
+) STRICT;
+CREATE INDEX message_outcome ON message (outcome, seen_at);
+CREATE INDEX message_seen ON message (seen_at);
+
+-- IMAP folders, one row for each UIDVALIDITY they ever had (RFC 9051, section 2.3.1.1).
+CREATE TABLE mailbox (
+  id           INTEGER PRIMARY KEY,
+  account      TEXT NOT NULL,            -- the account's name in the configuration when last used
+  server       TEXT NOT NULL,            -- user@host:port
+  folder       TEXT NOT NULL,
+  uid_validity INTEGER NOT NULL,
+  cursor_uid   INTEGER NOT NULL DEFAULT 0,  -- every UID up to this one was kept or is listed in `deferred`
+  fetched_at   INTEGER,                  -- end of the last run that reached the folder's end
+  UNIQUE (server, folder, uid_validity)
+) STRICT;
+
+-- Where in IMAP folders each message was found: more than one place when it was delivered twice.
+CREATE TABLE place (
+  mailbox INTEGER NOT NULL REFERENCES mailbox (id),
+  uid     INTEGER NOT NULL,
+  message INTEGER NOT NULL REFERENCES message (id),
+  settled INTEGER NOT NULL DEFAULT 1 CHECK (settled IN (0, 1)),  -- 0: to be flagged, moved or deleted at the source, not yet confirmed
+  PRIMARY KEY (mailbox, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX place_message ON place (message);
+CREATE INDEX place_unsettled ON place (mailbox, uid) WHERE settled = 0;
+
+-- UIDs that the server lists but did not hand over; tried again by later runs, then a problem.
+CREATE TABLE deferred (
+  mailbox INTEGER NOT NULL REFERENCES mailbox (id),
+  uid     INTEGER NOT NULL,
+  tries   INTEGER NOT NULL,
+  reason  TEXT NOT NULL,                 -- what the server said
+  PRIMARY KEY (mailbox, uid)
+) STRICT, WITHOUT ROWID;
+
+-- What could not be read, and why. One row for each part, document or whole message.
+CREATE TABLE problem (
+  id            INTEGER PRIMARY KEY,
+  message       INTEGER NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+  part          TEXT NOT NULL,           -- MIME part numbers and container members: 2/report.zip/report.xml; '' for the whole
+  code          TEXT NOT NULL,           -- a stable word: truncated, encrypted, too-large, …
+  reason        TEXT NOT NULL,           -- a sentence for people
+  declared_type TEXT,                    -- media type as declared
+  found_type    TEXT,                    -- what the bytes look like
+  file_name     TEXT,                    -- as declared
+  bytes         INTEGER NOT NULL,        -- size as far as seen
+  head          BLOB NOT NULL,           -- its first bytes
+  seen_at       INTEGER NOT NULL,
+  solved_at     INTEGER                  -- when a later `problems retry` read it; NULL while it waits
+) STRICT;
+CREATE INDEX problem_message ON problem (message);
+CREATE INDEX problem_waiting ON problem (seen_at) WHERE solved_at IS NULL;
+
+-- The bytes of messages with a problem, as taken, so that they can be read again. Bounded in size (limits.kept_bytes).
+CREATE TABLE kept_message (
+  message INTEGER PRIMARY KEY REFERENCES message (id) ON DELETE CASCADE,
+  bytes   BLOB NOT NULL                  -- gzip
+) STRICT;
+
+-- ---------------------------------------------------------------- reports of every kind
+
+CREATE TABLE report (
+  id                 INTEGER PRIMARY KEY,
+  kind               TEXT NOT NULL CHECK (kind IN ('aggregate', 'failure', 'tls')),
+  message            INTEGER NOT NULL REFERENCES message (id),
+  part               TEXT NOT NULL,      -- where in the message it was found
+  org_name           INTEGER REFERENCES text (id),  -- report_metadata/org_name; organization-name (RFC 8460)
+  org_email          INTEGER REFERENCES text (id),  -- report_metadata/email; contact-info (RFC 8460)
+  extra_contact_info TEXT,               -- report_metadata/extra_contact_info
+  report_id          TEXT NOT NULL,      -- report_metadata/report_id as sent, trimmed
+  domain             INTEGER REFERENCES text (id),  -- policy_published/domain: the DMARC policy domain; policy-domain (RFC 8460)
+  begin_at           INTEGER NOT NULL,   -- report_metadata/date_range/begin
+  end_at             INTEGER NOT NULL,   -- report_metadata/date_range/end
+  identity           BLOB NOT NULL,      -- digest of kind, submitter, domain, report_id, begin, end
+  content_hash       BLOB NOT NULL,      -- digest of the content, equal in every container and encoding
+  conflict_with      INTEGER REFERENCES report (id),  -- the report of the same identity that counts instead; NULL: this one counts
+  records_seen       INTEGER NOT NULL DEFAULT 0,      -- record elements met
+  records            INTEGER NOT NULL DEFAULT 0,      -- of these stored; the others are in rejected_record
+  messages           INTEGER NOT NULL DEFAULT 0       -- sum of their counts
+) STRICT;
+CREATE UNIQUE INDEX report_identity ON report (identity, content_hash);
+CREATE INDEX report_end ON report (end_at, kind);
+CREATE INDEX report_domain ON report (domain, end_at);
+CREATE INDEX report_org ON report (org_name, end_at);
+CREATE INDEX report_message ON report (message);
+
+-- Deviations that were read around, with the report or complaint they belong to.
+CREATE TABLE warning (
+  id        INTEGER PRIMARY KEY,
+  report    INTEGER REFERENCES report (id) ON DELETE CASCADE,
+  complaint INTEGER REFERENCES complaint (id) ON DELETE CASCADE,
+  code      TEXT NOT NULL,               -- a stable word
+  place     TEXT NOT NULL,               -- element path, header field or container member of the first case
+  text      TEXT NOT NULL,               -- what was there and how it was taken
+  times     INTEGER NOT NULL DEFAULT 1,  -- how often in this report
+  CHECK ((report IS NULL) <> (complaint IS NULL))
+) STRICT;
+CREATE INDEX warning_report ON warning (report) WHERE report IS NOT NULL;
+CREATE INDEX warning_complaint ON warning (complaint) WHERE complaint IS NOT NULL;
+
+-- ---------------------------------------------------------------- aggregate reports (RFC 7489 appendix C, RFC 9990)
+
+-- What an aggregate report says of itself and of the policy. One row for each report of kind aggregate.
+CREATE TABLE aggregate (
+  report           INTEGER PRIMARY KEY REFERENCES report (id) ON DELETE CASCADE,
+  version          TEXT,                 -- version, as sent
+  namespace        TEXT,                 -- XML namespace of the root; kept, never branched on
+  generator        TEXT,                 -- report_metadata/generator (RFC 9990)
+  errors           TEXT,                 -- report_metadata/error, JSON array of {text, lang}
+  contact_lang     TEXT,                 -- report_metadata/extra_contact_info/@lang
+  p                TEXT,                 -- policy_published/p
+  sp               TEXT,                 -- policy_published/sp
+  np               TEXT,                 -- policy_published/np (RFC 9990; Google since 2024)
+  adkim            TEXT,                 -- policy_published/adkim: r or s
+  aspf             TEXT,                 -- policy_published/aspf
+  pct              INTEGER,              -- policy_published/pct (RFC 7489)
+  fo               TEXT,                 -- policy_published/fo
+  testing          TEXT,                 -- policy_published/testing (RFC 9990): y or n
+  discovery_method TEXT,                 -- policy_published/discovery_method (RFC 9990): psl or treewalk
+  extension        TEXT                  -- extension elements of report and records as raw XML, JSON array
+) STRICT;
+
+-- One row of an aggregate report: messages from one address with one result.
+CREATE TABLE record (
+  report        INTEGER NOT NULL REFERENCES report (id) ON DELETE CASCADE,
+  ordinal       INTEGER NOT NULL,        -- position among the record elements of the report, from 0
+  source        INTEGER NOT NULL REFERENCES address (id),  -- row/source_ip
+  messages      INTEGER NOT NULL CHECK (messages >= 0),    -- row/count
+  disposition   INTEGER,                 -- row/policy_evaluated/disposition: 0 none, 1 quarantine, 2 reject, 3 pass; NULL: absent or unknown
+  dkim          INTEGER CHECK (dkim IN (0, 1)),  -- row/policy_evaluated/dkim, the aligned result: 1 pass, 0 fail; NULL: absent or unknown
+  spf           INTEGER CHECK (spf IN (0, 1)),   -- row/policy_evaluated/spf, likewise
+  header_from   INTEGER REFERENCES text (id),    -- identifiers/header_from, lower-case A-label
+  envelope_from INTEGER REFERENCES text (id),    -- identifiers/envelope_from; the text '' is the null reverse-path, NULL is absent
+  envelope_to   INTEGER REFERENCES text (id),    -- identifiers/envelope_to
+  auth_set      INTEGER NOT NULL REFERENCES auth_set (id),   -- auth_results
+  reason_set    INTEGER REFERENCES reason_set (id),          -- row/policy_evaluated/reason; NULL: none
+  PRIMARY KEY (report, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_source ON record (source);
+
+-- Words in a record that were sent other than the standard spells them, as sent.
+CREATE TABLE record_spelling (
+  report  INTEGER NOT NULL,
+  ordinal INTEGER NOT NULL,
+  field   TEXT NOT NULL,                 -- disposition, dkim, spf, header_from, source_ip, count, …
+  spelled TEXT NOT NULL,
+  PRIMARY KEY (report, ordinal, field),
+  FOREIGN KEY (report, ordinal) REFERENCES record (report, ordinal) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Records that could not be used; the rest of their report stands.
+CREATE TABLE rejected_record (
+  report  INTEGER NOT NULL REFERENCES report (id) ON DELETE CASCADE,
+  ordinal INTEGER NOT NULL,
+  code    TEXT NOT NULL,                 -- a stable word: bad-ip, bad-count, null-row, …
+  reason  TEXT NOT NULL,                 -- a sentence for people
+  content TEXT NOT NULL,                 -- the values met, JSON object
+  PRIMARY KEY (report, ordinal)
+) STRICT, WITHOUT ROWID;
+
+-- Combinations of authentication results. Records with the same results share one.
+CREATE TABLE auth_set (
+  id     INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE            -- of the results in order
+) STRICT;
+
+-- auth_results/dkim, in the order sent.
+CREATE TABLE dkim_result (
+  auth_set     INTEGER NOT NULL REFERENCES auth_set (id),
+  ordinal      INTEGER NOT NULL,
+  domain       INTEGER REFERENCES text (id),    -- d=, lower-case A-label
+  selector     INTEGER REFERENCES text (id),    -- s=
+  result       TEXT,                     -- none pass fail policy neutral temperror permerror, or other as sent; NULL: absent
+  spelled      TEXT,                     -- as sent, where that differs
+  human_result INTEGER REFERENCES text (id),
+  lang         TEXT,                     -- human_result/@lang
+  PRIMARY KEY (auth_set, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dkim_result_domain ON dkim_result (domain, selector);
+
+-- auth_results/spf, in the order sent.
+CREATE TABLE spf_result (
+  auth_set     INTEGER NOT NULL REFERENCES auth_set (id),
+  ordinal      INTEGER NOT NULL,
+  domain       INTEGER REFERENCES text (id),
+  scope        TEXT,                     -- mfrom or helo, or other as sent
+  result       TEXT,                     -- none neutral pass fail softfail policy temperror permerror, or other as sent
+  spelled      TEXT,
+  human_result INTEGER REFERENCES text (id),
+  lang         TEXT,
+  PRIMARY KEY (auth_set, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spf_result_domain ON spf_result (domain);
+
+-- Combinations of override reasons.
+CREATE TABLE reason_set (
+  id     INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE
+) STRICT;
+
+-- row/policy_evaluated/reason, in the order sent.
+CREATE TABLE reason (
+  reason_set INTEGER NOT NULL REFERENCES reason_set (id),
+  ordinal    INTEGER NOT NULL,
+  type       TEXT,                       -- forwarded sampled_out trusted_forwarder mailing_list local_policy policy_test_mode other, or as sent
+  comment    INTEGER REFERENCES text (id),
+  lang       TEXT,                       -- comment/@lang
+  PRIMARY KEY (reason_set, ordinal)
+) STRICT, WITHOUT ROWID;
+
+-- ---------------------------------------------------------------- failure reports (RFC 6591, RFC 9991)
+
+CREATE TABLE failure (
+  report               INTEGER PRIMARY KEY REFERENCES report (id) ON DELETE CASCADE,
+  auth_failure         TEXT NOT NULL,    -- Auth-Failure, JSON array
+  delivery_result      TEXT,             -- Delivery-Result
+  identity_alignment   TEXT,             -- Identity-Alignment, raw
+  alignment_semantics  TEXT NOT NULL CHECK (alignment_semantics IN ('7489', '9991', 'unknown')),  -- RFC 9991 turned its meaning round
+  source               INTEGER REFERENCES address (id),  -- Source-IP
+  source_port          INTEGER,          -- Source-Port (RFC 6692)
+  incidents            INTEGER NOT NULL, -- Incidents
+  user_agent           TEXT,
+  version              TEXT,
+  reporting_mta        TEXT,
+  original_envelope_id TEXT,
+  original_mail_from   TEXT,
+  original_rcpt_to     TEXT NOT NULL,    -- JSON array
+  authentication_results TEXT NOT NULL,  -- JSON array
+  dkim_domain          TEXT,
+  dkim_identity        TEXT,
+  dkim_selector        TEXT,
+  spf_dns              TEXT NOT NULL,    -- JSON array
+  header_from          INTEGER REFERENCES text (id),  -- domain of the failed mail's From
+  message_id           TEXT,             -- of the failed mail
+  subject              TEXT,
+  sample_headers       TEXT,             -- header block of the failed mail; its body is never kept
+  prose                TEXT,             -- the human part of a report without a machine part
+  fields               TEXT NOT NULL     -- all fields in order, JSON array of [name, value]
+) STRICT;
+
+-- ---------------------------------------------------------------- SMTP TLS reports (RFC 8460)
+
+CREATE TABLE tls_policy (
+  report              INTEGER NOT NULL REFERENCES report (id) ON DELETE CASCADE,
+  ordinal             INTEGER NOT NULL,
+  policy_type         TEXT,              -- policies[].policy.policy-type
+  policy_domain       INTEGER REFERENCES text (id),  -- policies[].policy.policy-domain
+  policy_string       TEXT NOT NULL,     -- policies[].policy.policy-string, JSON array
+  mx_host             TEXT NOT NULL,     -- policies[].policy.mx-host, JSON array
+  successful_sessions INTEGER NOT NULL,  -- policies[].summary.total-successful-session-count
+  failed_sessions     INTEGER NOT NULL,  -- policies[].summary.total-failure-session-count
+  PRIMARY KEY (report, ordinal)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tls_failure (
+  report                 INTEGER NOT NULL,
+  policy                 INTEGER NOT NULL,  -- tls_policy.ordinal
+  ordinal                INTEGER NOT NULL,
+  result_type            TEXT,           -- failure-details[].result-type
+  sending_mta_ip         TEXT,           -- sending-mta-ip
+  receiving_mx_hostname  TEXT,           -- receiving-mx-hostname
+  receiving_mx_helo      TEXT,           -- receiving-mx-helo
+  receiving_ip           TEXT,           -- receiving-ip
+  failed_sessions        INTEGER NOT NULL,  -- failed-session-count
+  additional_information TEXT,           -- additional-information
+  failure_reason_code    TEXT,           -- failure-reason-code
+  PRIMARY KEY (report, policy, ordinal),
+  FOREIGN KEY (report, policy) REFERENCES tls_policy (report, ordinal) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- ---------------------------------------------------------------- complaints (RFC 5965, 6430, 6590, 9477)
+
+CREATE TABLE complaint (
+  id                     INTEGER PRIMARY KEY,
+  message                INTEGER NOT NULL REFERENCES message (id),
+  identity               BLOB NOT NULL UNIQUE,  -- digest of type, original Message-ID and recipients, else of the fields
+  feedback_type          TEXT NOT NULL,  -- Feedback-Type, lower case; unknown words as sent
+  provider               TEXT,           -- who runs the feedback loop
+  provider_source        TEXT,           -- Source of a shared loop, as sent
+  user_agent             TEXT,           -- User-Agent
+  version                TEXT,           -- Version
+  arrived_at             INTEGER NOT NULL,  -- Arrival-Date, else the original's or the complaint's own date, else when it was kept
+  source                 INTEGER REFERENCES address (id),  -- Source-IP
+  source_ip_via          TEXT,           -- where that was found
+  source_port            INTEGER,        -- Source-Port
+  incidents              INTEGER NOT NULL CHECK (incidents BETWEEN 1 AND 1000),  -- Incidents, capped
+  original_envelope_id   TEXT,           -- Original-Envelope-Id
+  original_mail_from     TEXT,           -- Original-Mail-From, without angle brackets
+  reporting_mta          TEXT,           -- Reporting-MTA
+  reported_domains       TEXT NOT NULL,  -- Reported-Domain, JSON array
+  reported_uris          TEXT NOT NULL,  -- Reported-URI, JSON array
+  authentication_results TEXT NOT NULL,  -- Authentication-Results of the feedback part, JSON array
+  header_from            INTEGER REFERENCES text (id),  -- domain of the original's From
+  message_id             TEXT,           -- Message-ID of the original
+  subject                TEXT,           -- of the original
+  sent_at                INTEGER,        -- Date of the original
+  list_id                TEXT,           -- List-Id of the original
+  dkim_signatures        TEXT NOT NULL,  -- of the original, JSON array of [domain, selector]
+  cfbl_feedback_id       TEXT,           -- CFBL-Feedback-ID (RFC 9477)
+  tokens                 TEXT NOT NULL,  -- opaque sender tokens of the original, JSON array of [name, value]
+  fields                 TEXT NOT NULL,  -- all fields of the feedback part in order, JSON array of [name, value]
+  trusted                INTEGER NOT NULL CHECK (trusted IN (0, 1)),  -- the complaint's own mail is known to come from a feedback loop
+  trust_reason           TEXT NOT NULL,  -- why, or why not, for people
+  about_us               INTEGER NOT NULL CHECK (about_us IN (0, 1))  -- the mail complained about was ours
+) STRICT;
+CREATE INDEX complaint_arrived ON complaint (arrived_at);
+CREATE INDEX complaint_source ON complaint (source, arrived_at);
+CREATE INDEX complaint_message ON complaint (message);
+CREATE INDEX complaint_original ON complaint (message_id) WHERE message_id IS NOT NULL;
+
+-- The people a complaint names; none where it names nobody.
+CREATE TABLE complaint_recipient (
+  complaint INTEGER NOT NULL REFERENCES complaint (id) ON DELETE CASCADE,
+  ordinal   INTEGER NOT NULL,
+  address   TEXT,                        -- local part as sent, domain lower-case A-label; NULL where none is usable
+  folded    TEXT,                        -- the same in lower case, for matching
+  status    TEXT NOT NULL CHECK (status IN ('ok', 'redacted', 'hashed', 'absent', 'malformed', 'own_domain')),
+  via       TEXT NOT NULL,               -- where it was found
+  spelled   TEXT NOT NULL,               -- as sent
+  PRIMARY KEY (complaint, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX complaint_recipient_folded ON complaint_recipient (folded) WHERE folded IS NOT NULL;
+
+-- ---------------------------------------------------------------- suppressions
+
+-- What speaks for or against mailing an address. Rows are only ever added; the current state is derived.
+CREATE TABLE suppression_event (
+  id        INTEGER PRIMARY KEY,
+  folded    TEXT NOT NULL,               -- the address in lower case: what is matched
+  address   TEXT NOT NULL,               -- the address as it is exported
+  scope     TEXT NOT NULL,               -- the From domain it is about; '' is every domain
+  kind      TEXT NOT NULL CHECK (kind IN ('complaint', 'unsubscribe', 'add', 'lift')),
+  at        INTEGER NOT NULL,            -- when it happened
+  until_at  INTEGER,                     -- end of an `add` with an end
+  reason    TEXT NOT NULL,               -- feedback type, or what the person wrote
+  author    TEXT,                        -- the person, for add and lift
+  complaint INTEGER REFERENCES complaint (id)  -- the evidence
+) STRICT;
+CREATE INDEX suppression_event_address ON suppression_event (folded, scope, at, id);
+CREATE INDEX suppression_event_complaint ON suppression_event (complaint) WHERE complaint IS NOT NULL;
+
+-- ---------------------------------------------------------------- views: the contract
+
+-- One row for each report. Reports with conflict_with are kept but not counted by `summary`.
+CREATE VIEW v_report AS
+SELECT r.id, r.kind, org.value AS org_name, mail.value AS org_email, r.report_id, dom.value AS domain,
+       r.begin_at, r.end_at, r.records, r.messages,
+       (SELECT coalesce(sum(w.times), 0) FROM warning w WHERE w.report = r.id) AS warnings,
+       r.records_seen, r.records_seen - r.records AS records_rejected, r.conflict_with,
+       a.p, a.sp, a.np, a.adkim, a.aspf, a.pct, a.fo, a.testing, a.discovery_method,
+       a.version, a.namespace, a.generator, r.extra_contact_info, a.errors,
+       m.origin, r.part, m.seen_at, m.auth, m.auth_domain
+FROM report r
+JOIN message m ON m.id = r.message
+LEFT JOIN text org ON org.id = r.org_name
+LEFT JOIN text mail ON mail.id = r.org_email
+LEFT JOIN text dom ON dom.id = r.domain
+LEFT JOIN aggregate a ON a.report = r.id;
+
+-- One row for each record of an aggregate report.
+CREATE VIEW v_record AS
+SELECT c.report, org.value AS org_name, r.report_id, dom.value AS domain, r.begin_at, r.end_at,
+       s.ip AS source_ip, c.messages,
+       CASE c.disposition WHEN 0 THEN 'none' WHEN 1 THEN 'quarantine' WHEN 2 THEN 'reject' WHEN 3 THEN 'pass' END AS disposition,
+       CASE c.dkim WHEN 1 THEN 'pass' WHEN 0 THEN 'fail' END AS dkim,
+       CASE c.spf WHEN 1 THEN 'pass' WHEN 0 THEN 'fail' END AS spf,
+       CASE WHEN c.dkim = 1 OR c.spf = 1 THEN 'pass' WHEN c.dkim = 0 AND c.spf = 0 THEN 'fail' END AS dmarc,
+       hf.value AS header_from, ef.value AS envelope_from, et.value AS envelope_to,
+       coalesce((SELECT json_group_array(json_object('type', q.type, 'comment', q.comment, 'lang', q.lang))
+                 FROM (SELECT q.type, t.value AS comment, q.lang FROM reason q LEFT JOIN text t ON t.id = q.comment
+                       WHERE q.reason_set = c.reason_set ORDER BY q.ordinal) q), '[]') AS reasons,
+       (SELECT json_group_array(json_object('domain', k.domain, 'selector', k.selector, 'result', k.result,
+                                            'human_result', k.human_result))
+        FROM (SELECT d.value AS domain, e.value AS selector, k.result, h.value AS human_result
+              FROM dkim_result k LEFT JOIN text d ON d.id = k.domain LEFT JOIN text e ON e.id = k.selector
+              LEFT JOIN text h ON h.id = k.human_result WHERE k.auth_set = c.auth_set ORDER BY k.ordinal) k) AS dkim_results,
+       (SELECT json_group_array(json_object('domain', p.domain, 'scope', p.scope, 'result', p.result,
+                                            'human_result', p.human_result))
+        FROM (SELECT d.value AS domain, p.scope, p.result, h.value AS human_result
+              FROM spf_result p LEFT JOIN text d ON d.id = p.domain
+              LEFT JOIN text h ON h.id = p.human_result WHERE p.auth_set = c.auth_set ORDER BY p.ordinal) p) AS spf_results,
+       c.ordinal, r.conflict_with
+FROM record c
+JOIN report r ON r.id = c.report
+JOIN address s ON s.id = c.source
+LEFT JOIN text org ON org.id = r.org_name
+LEFT JOIN text dom ON dom.id = r.domain
+LEFT JOIN text hf ON hf.id = c.header_from
+LEFT JOIN text ef ON ef.id = c.envelope_from
+LEFT JOIN text et ON et.id = c.envelope_to;
+
+-- One row for each complaint and recipient; one row with recipient NULL where nobody is named.
+CREATE VIEW v_complaint AS
+SELECT c.id, c.feedback_type, c.provider, s.ip AS source_ip, c.arrived_at, c.incidents,
+       p.address AS recipient, coalesce(p.status, 'absent') AS recipient_status, p.via AS recipient_via,
+       c.original_mail_from, hf.value AS header_from, c.message_id, c.trusted,
+       (SELECT coalesce(sum(w.times), 0) FROM warning w WHERE w.complaint = c.id) AS warnings,
+       c.about_us, c.trust_reason, c.provider_source, c.user_agent, c.subject, c.sent_at, c.list_id,
+       c.reported_domains, c.reported_uris, c.dkim_signatures, c.cfbl_feedback_id, c.source_ip_via,
+       m.origin, m.seen_at
+FROM complaint c
+JOIN message m ON m.id = c.message
+LEFT JOIN complaint_recipient p ON p.complaint = c.id
+LEFT JOIN address s ON s.id = c.source
+LEFT JOIN text hf ON hf.id = c.header_from;
+
+-- Addresses not to be mailed now: the newest event that speaks against it, has not ended, and was not lifted since.
+CREATE VIEW v_suppression AS
+SELECT e.address, e.reason, e.scope,
+       (SELECT min(f.at) FROM suppression_event f
+        WHERE f.folded = e.folded AND f.scope = e.scope AND f.kind <> 'lift'
+          AND NOT EXISTS (SELECT 1 FROM suppression_event l
+                          WHERE l.folded = f.folded AND l.scope = f.scope AND l.kind = 'lift' AND (l.at, l.id) > (f.at, f.id))
+       ) AS since_at,
+       e.until_at,
+       CASE WHEN e.complaint IS NOT NULL THEN 'complaint ' || e.complaint
+            ELSE e.kind || ' by ' || coalesce(e.author, '?') END AS evidence
+FROM suppression_event e
+WHERE e.kind <> 'lift'
+  AND (e.until_at IS NULL OR e.until_at > CAST(strftime('%s', 'now') AS INTEGER))
+  AND NOT EXISTS (SELECT 1 FROM suppression_event n
+                  WHERE n.folded = e.folded AND n.scope = e.scope AND (n.at, n.id) > (e.at, e.id)
+                    AND (n.kind = 'lift' OR n.until_at IS NULL OR n.until_at > CAST(strftime('%s', 'now') AS INTEGER)));
+
+-- The ledger.
+CREATE VIEW v_message AS
+SELECT id, lower(hex(sha256)) AS sha256, origin, seen_at, bytes, outcome, reason,
+       received_at, message_id, from_address, subject, sent_at, auth, auth_domain
+FROM message;

@@ -1,0 +1,200 @@
+//! Texts, addresses and combinations of results that repeat: stored once, found again through bounded caches.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use crate::report::aggregate::{AuthSet, Chunk, Reason};
+
+/// Entries of one cache; past that it starts over. About 20 MB for all of them at the worst.
+const MOST: usize = 50_000;
+
+/// Row numbers already known. They are void after a rollback.
+#[derive(Default)]
+pub struct Strings {
+    texts: HashMap<Box<str>, i64>,
+    addresses: HashMap<IpAddr, i64>,
+    auth_sets: HashMap<[u8; 16], i64>,
+    reason_sets: HashMap<[u8; 16], i64>,
+}
+
+fn remember<K: Eq + Hash>(cache: &mut HashMap<K, i64>, key: K, id: i64) -> i64 {
+    if cache.len() >= MOST {
+        cache.clear();
+    }
+    cache.insert(key, id);
+    id
+}
+
+/// The row of `key` in a table with one unique column, made if it is missing.
+fn row(
+    connection: &Connection,
+    select: &str,
+    insert: &str,
+    key: impl rusqlite::ToSql + Copy,
+) -> rusqlite::Result<(i64, bool)> {
+    let known = connection.prepare_cached(select)?.query_row(params![key], |row| row.get(0)).optional()?;
+    match known {
+        Some(id) => Ok((id, false)),
+        None => Ok((connection.prepare_cached(insert)?.insert(params![key])?, true)),
+    }
+}
+
+impl Strings {
+    /// Forgets everything: after a rollback.
+    pub fn forget(&mut self) {
+        *self = Strings::default();
+    }
+
+    /// The row of a text.
+    pub fn text(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
+        if let Some(&id) = self.texts.get(text) {
+            return Ok(id);
+        }
+        let (id, _) = row(
+            connection,
+            "SELECT id FROM text WHERE value = ?1",
+            "INSERT INTO text (value) VALUES (?1)",
+            text,
+        )?;
+        // Long explanations do not come again often enough to be worth the memory.
+        Ok(if text.len() <= 255 { remember(&mut self.texts, text.into(), id) } else { id })
+    }
+
+    /// The row of a text that may be missing.
+    pub fn text_of(&mut self, connection: &Connection, text: Option<&str>) -> rusqlite::Result<Option<i64>> {
+        text.map(|text| self.text(connection, text)).transpose()
+    }
+
+    /// The row of a sending address.
+    pub fn address(&mut self, connection: &Connection, ip: IpAddr) -> rusqlite::Result<i64> {
+        if let Some(&id) = self.addresses.get(&ip) {
+            return Ok(id);
+        }
+        let text = ip.to_string();
+        let (id, _) = row(
+            connection,
+            "SELECT id FROM address WHERE ip = ?1",
+            "INSERT INTO address (ip) VALUES (?1)",
+            text.as_str(),
+        )?;
+        Ok(remember(&mut self.addresses, ip, id))
+    }
+
+    /// The row of a combination of authentication results of `chunk`; `texts` are the rows of the chunk's texts.
+    pub fn auth_set(
+        &mut self,
+        connection: &Connection,
+        chunk: &Chunk,
+        set: &AuthSet,
+        texts: &[i64],
+    ) -> rusqlite::Result<i64> {
+        let mut hash = Sha256::new();
+        for dkim in &set.dkim {
+            hash.update(b"d");
+            for id in [dkim.domain, dkim.selector, dkim.result, dkim.spelled, dkim.human_result, dkim.lang] {
+                add(&mut hash, chunk.text_of(id));
+            }
+        }
+        for spf in &set.spf {
+            hash.update(b"s");
+            for id in [spf.domain, spf.scope, spf.result, spf.spelled, spf.human_result, spf.lang] {
+                add(&mut hash, chunk.text_of(id));
+            }
+        }
+        let digest = short(hash);
+        if let Some(&id) = self.auth_sets.get(&digest) {
+            return Ok(id);
+        }
+        let (id, new) = row(
+            connection,
+            "SELECT id FROM auth_set WHERE digest = ?1",
+            "INSERT INTO auth_set (digest) VALUES (?1)",
+            &digest,
+        )?;
+        if new {
+            let at = |id: Option<crate::report::aggregate::StringId>| id.and_then(|id| texts.get(id.index()));
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result, spelled, human_result, lang) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            for (ordinal, dkim) in set.dkim.iter().enumerate() {
+                let (result, spelled, lang) =
+                    (chunk.text_of(dkim.result), chunk.text_of(dkim.spelled), chunk.text_of(dkim.lang));
+                let (domain, selector, human) = (at(dkim.domain), at(dkim.selector), at(dkim.human_result));
+                insert.execute(params![id, ordinal as i64, domain, selector, result, spelled, human, lang])?;
+            }
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO spf_result (auth_set, ordinal, domain, scope, result, spelled, human_result, lang) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            for (ordinal, spf) in set.spf.iter().enumerate() {
+                let (scope, result) = (chunk.text_of(spf.scope), chunk.text_of(spf.result));
+                let (spelled, lang) = (chunk.text_of(spf.spelled), chunk.text_of(spf.lang));
+                let (domain, human) = (at(spf.domain), at(spf.human_result));
+                insert.execute(params![id, ordinal as i64, domain, scope, result, spelled, human, lang])?;
+            }
+        }
+        Ok(remember(&mut self.auth_sets, digest, id))
+    }
+
+    /// The row of a combination of override reasons of `chunk`.
+    pub fn reason_set(
+        &mut self,
+        connection: &Connection,
+        chunk: &Chunk,
+        set: &[Reason],
+        texts: &[i64],
+    ) -> rusqlite::Result<i64> {
+        let mut hash = Sha256::new();
+        for reason in set {
+            hash.update(b"r");
+            for id in [reason.kind, reason.comment, reason.lang] {
+                add(&mut hash, chunk.text_of(id));
+            }
+        }
+        let digest = short(hash);
+        if let Some(&id) = self.reason_sets.get(&digest) {
+            return Ok(id);
+        }
+        let (id, new) = row(
+            connection,
+            "SELECT id FROM reason_set WHERE digest = ?1",
+            "INSERT INTO reason_set (digest) VALUES (?1)",
+            &digest,
+        )?;
+        if new {
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO reason (reason_set, ordinal, type, comment, lang) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?;
+            for (ordinal, reason) in set.iter().enumerate() {
+                let comment = reason.comment.and_then(|id| texts.get(id.index()));
+                let (kind, lang) = (chunk.text_of(reason.kind), chunk.text_of(reason.lang));
+                insert.execute(params![id, ordinal as i64, kind, comment, lang])?;
+            }
+        }
+        Ok(remember(&mut self.reason_sets, digest, id))
+    }
+}
+
+/// A text in a digest: absent and empty are different.
+fn add(hash: &mut Sha256, text: Option<&str>) {
+    match text {
+        Some(text) => {
+            hash.update((text.len() as u64 + 1).to_le_bytes());
+            hash.update(text);
+        }
+        None => hash.update(0u64.to_le_bytes()),
+    }
+}
+
+/// Half a SHA-256: enough against accident and against a stranger who wants two of his own sets confused.
+fn short(hash: Sha256) -> [u8; 16] {
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
+}
