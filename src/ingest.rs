@@ -42,8 +42,8 @@ pub struct Options {
     pub now: i64,
     /// Whether the source flags, moves or deletes what is kept.
     pub settles: bool,
-    /// The provider whose feedback loop this source is reserved for.
-    pub reserved_for: Option<String>,
+    /// Whether this source is known to feedback loops only.
+    pub reserved: bool,
     /// Read and count, but keep nothing and leave the source alone.
     pub dry_run: bool,
 }
@@ -384,17 +384,16 @@ impl Writer<'_> {
             self.store.begin()?;
             self.batch_since = Some(Instant::now());
         }
-        let Options { now, settles, ours, reading: settings, reserved_for, .. } = self.options;
-        let reserved_for = reserved_for.as_deref();
+        let Options { now, settles, ours, reading: settings, reserved, .. } = self.options;
         match what {
             What::Refused { origin, bytes, refused } => {
-                let arrival = Arrival { origin: &origin, received_at: None, seen_at: *now, settles: *settles, reserved_for };
+                let arrival = Arrival { origin: &origin, received_at: None, seen_at: *now, settles: *settles, reserved: *reserved };
                 let kept = self.store.keep_refused(&arrival, bytes, &refused)?;
                 Ok((origin, kept))
             }
             What::Read { message, sha256, name, reading } => {
                 let Message { origin, bytes, received_at } = message;
-                let arrival = Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved_for };
+                let arrival = Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved: *reserved };
                 let read = store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading };
                 let kept = self.store.keep(&arrival, read, settings, ours)?;
                 Ok((origin, Some(kept)))

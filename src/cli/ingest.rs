@@ -39,8 +39,8 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let started = Instant::now();
     let config = context.config()?;
     let mut run = Run::open(context, &config, args.dry_run)?;
-    let mut source = FileSource::new(args.paths, config.limits.message_bytes);
-    let outcome = run.source(&mut source, false, None, true);
+    let mut source = FileSource::new(args.paths, false, config.limits.message_bytes);
+    let outcome = run.source(&mut source, false, false, true);
     let tally = run.finish();
     match args.format {
         run::Format::Json => writeln!(io::stdout().lock(), "{}", run::json(&tally, started.elapsed()))?,

@@ -14,7 +14,6 @@ use crate::reading;
 use crate::render::sanitize::Untrusted;
 use crate::source::{self, Origin, Source};
 use crate::store::{self, Kept, Ours, Store};
-use crate::suppress::trust;
 
 /// How to print what was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -52,14 +51,17 @@ impl<'a> Run<'a> {
                 .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
                 .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
         }
-        let mail = trust::Ours::new(&config.own_domains, &config.feedback_senders);
         let options = Options {
             reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
-            ours: Ours { mail, kept_bytes: config.limits.kept_bytes },
+            ours: Ours {
+                own_domains: config.own_domains.clone(),
+                feedback_senders: config.feedback_senders.clone(),
+                kept_bytes: config.limits.kept_bytes,
+            },
             readers: std::thread::available_parallelism().map_or(1, usize::from),
             now: context.now,
             settles: false,
-            reserved_for: None,
+            reserved: false,
             dry_run,
         };
         Ok(Run { context, store, options, stop, tally: Tally::default() })
@@ -78,10 +80,10 @@ impl<'a> Run<'a> {
         &mut self,
         source: &mut (dyn Source + Send),
         settles: bool,
-        reserved_for: Option<&str>,
+        reserved: bool,
         tell: bool,
     ) -> Result<(), Error> {
-        let options = Options { settles, reserved_for: reserved_for.map(str::to_owned), ..self.options.clone() };
+        let options = Options { settles, reserved, ..self.options.clone() };
         let mut watcher = Watcher { context: self.context, bar: self.context.progress().then(bar), tell };
         let (tally, result) = ingest::run(source, &mut self.store, &options, &self.stop, &mut watcher);
         if let Some(bar) = watcher.bar {

@@ -5,6 +5,8 @@
 
 pub mod file;
 pub mod imap;
+mod maildir;
+mod mbox;
 
 use std::fmt;
 use std::path::PathBuf;

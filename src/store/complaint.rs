@@ -6,10 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::aggregate::insert_warnings;
 use super::strings::Strings;
-use crate::reading::MailHead;
+use crate::reading::{Auth, MailHead};
 use crate::report::Complaint;
+use crate::report::address::Address;
+use crate::report::authentication::Verdict;
 use crate::report::feedback::RecipientStatus;
-use crate::suppress::trust;
+use crate::suppress::rules::Policy;
+use crate::suppress::{About, Decision, Own, Trust, decide, trust};
 
 /// What is known of a complaint beside what it says.
 pub struct Context<'a> {
@@ -19,10 +22,37 @@ pub struct Context<'a> {
     pub at: i64,
     /// The mail it came in.
     pub head: Option<&'a MailHead>,
-    /// The provider whose feedback loop the mailbox is reserved for.
-    pub reserved_for: Option<&'a str>,
-    /// Our domains and the feedback senders we trust.
-    pub ours: &'a trust::Ours,
+    /// Whether the mailbox is known to feedback loops only.
+    pub reserved: bool,
+    /// Our domains: configured, and reported as policy domains.
+    pub own: &'a Own,
+    /// Senders of complaints beside the built-in ones.
+    pub feedback_senders: &'a [String],
+}
+
+impl Context<'_> {
+    /// Whether the complaint's own mail is known to come from a feedback loop.
+    fn trust(&self, complaint: &Complaint) -> Trust {
+        let head = self.head;
+        let verdict = match head.map(|head| (head.auth, &head.auth_domain)) {
+            Some((Auth::Pass, Some(domain))) => Verdict::Pass(domain.clone()),
+            Some((Auth::Fail, _)) => Verdict::Fail,
+            _ => Verdict::None,
+        };
+        let from = head.and_then(|head| head.from_address.as_deref()).and_then(|from| Address::parse(from).ok());
+        let settings = trust::Settings { feedback_senders: self.feedback_senders, reserved: self.reserved };
+        trust::assess(complaint, &verdict, from.as_ref(), &settings)
+    }
+}
+
+/// The domains of the policies that aggregate reports tell of.
+pub fn policy_domains(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT value FROM text WHERE id IN (SELECT domain FROM report WHERE kind = 'aggregate' AND domain IS NOT NULL)",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 /// What makes two complaints the same one: who complained about which mail. Where either is not told, all its fields:
@@ -66,7 +96,8 @@ pub fn insert(
     if known.is_some() {
         return Ok(None);
     }
-    let (trusted, trust_reason, about_us) = (false, "", false);
+    let trust = context.trust(complaint);
+    let about = trust::about(complaint, context.own);
     let source = complaint.source_ip.map(|ip| strings.address(connection, ip)).transpose()?;
     let header_from = strings.text_of(connection, complaint.header_from.as_deref())?;
     let arrived_at = complaint.arrived_at.or(complaint.sent_at).unwrap_or(context.at);
@@ -107,11 +138,23 @@ pub fn insert(
             complaint.cfbl_feedback_id,
             json!(complaint.tokens).to_string(),
             json!(complaint.fields).to_string(),
-            trusted,
-            trust_reason,
-            about_us,
+            trust.trusted,
+            trust.reason,
+            matches!(about, About::Ours(_)),
         ])?;
     insert_recipients(connection, id, complaint)?;
+    for person in &complaint.recipients {
+        let decision = decide(complaint, person, &trust, &about, context.own, Policy::default());
+        if let (Decision::Suppress { scope, kind }, Some(address)) = (decision, &person.address) {
+            let reason = complaint.feedback_type.as_str();
+            connection
+                .prepare_cached(
+                    "INSERT INTO suppression_event (folded, address, scope, kind, at, reason, complaint) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![address.to_lowercase(), address, scope, kind.as_str(), arrived_at, reason, id])?;
+        }
+    }
     insert_warnings(connection, None, Some(id), &complaint.warnings)?;
     Ok(Some(id))
 }

@@ -6,7 +6,7 @@ use super::{Error, Store, complaint, failure, mailbox, message, problem, tls};
 use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Item, Reading, Records};
 use crate::source::{Fate, Origin, Refused};
-use crate::suppress::trust::Ours as OurMail;
+use crate::suppress::Own;
 
 /// How a message came.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +19,8 @@ pub struct Arrival<'a> {
     pub seen_at: i64,
     /// Whether the source is to flag, move or delete it afterwards.
     pub settles: bool,
-    /// The provider whose feedback loop the mailbox is reserved for.
-    pub reserved_for: Option<&'a str>,
+    /// Whether the mailbox is known to feedback loops only.
+    pub reserved: bool,
 }
 
 /// What became of a message: the words of `message.outcome`.
@@ -73,8 +73,10 @@ impl Outcome {
 /// What deciding about complaints and problems needs to know of the user.
 #[derive(Clone, Debug, Default)]
 pub struct Ours {
-    /// Domains and feedback senders of the configuration.
-    pub mail: OurMail,
+    /// Our domains, as configured.
+    pub own_domains: Vec<String>,
+    /// Senders of complaints beside the built-in ones: domains or addresses.
+    pub feedback_senders: Vec<String>,
     /// Largest message with a problem whose bytes are kept.
     pub kept_bytes: u64,
 }
@@ -236,7 +238,12 @@ impl Store {
         ours: &Ours,
         tally: &mut Tally,
     ) -> rusqlite::Result<()> {
-        let Store { connection, strings, .. } = self;
+        if matches!(found.item, Item::Complaint(_)) && self.own.is_none() {
+            let mut domains = complaint::policy_domains(&self.connection)?;
+            domains.extend(ours.own_domains.iter().cloned());
+            self.own = Some(Own::new(domains));
+        }
+        let Store { connection, strings, own, .. } = self;
         let place = Found { message, part: &found.part };
         let at = read.reading.head.as_ref().and_then(|head| head.sent_at).or(arrival.received_at).unwrap_or(arrival.seen_at);
         match &found.item {
@@ -261,6 +268,10 @@ impl Store {
                         result?;
                     }
                 }
+                // A policy domain that is new makes mail ours that was not before.
+                if own.as_ref().is_some_and(|own| !own.holds(&report.policy.domain)) {
+                    *own = None;
+                }
                 tally.reports[0] += 1;
                 tally.records += report.records;
             }
@@ -273,14 +284,19 @@ impl Store {
                 None => tally.known += 1,
             },
             Item::Complaint(report) => {
+                let nobody = Own::default();
+                let own = own.as_ref().unwrap_or(&nobody);
                 let context = complaint::Context {
                     message,
                     at,
                     head: read.reading.head.as_ref(),
-                    reserved_for: arrival.reserved_for,
-                    ours: &ours.mail,
+                    reserved: arrival.reserved,
+                    own,
+                    feedback_senders: &ours.feedback_senders,
                 };
-                match complaint::insert(connection, strings, report, &context)? {
+                let mut report = report.clone();
+                report.mark_own(|address| own.holds(address));
+                match complaint::insert(connection, strings, &report, &context)? {
                     Some(_) => tally.complaints += 1,
                     None => tally.known += 1,
                 }

@@ -77,6 +77,8 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     strings: strings::Strings,
+    /// Domains of ours, loaded with the first complaint.
+    own: Option<crate::suppress::Own>,
     /// Kept open for its lock: the kernel lets go of it whatever happens to the process.
     _lock: File,
 }
@@ -102,7 +104,7 @@ impl Store {
         let version = version(&connection, path)?;
         configure(&connection).map_err(sqlite)?;
         migrations::migrate(&mut connection, version).map_err(sqlite)?;
-        Ok(Store { connection, path: path.to_owned(), strings: strings::Strings::default(), _lock: lock })
+        Ok(Store { connection, path: path.to_owned(), strings: strings::Strings::default(), own: None, _lock: lock })
     }
 
     fn error(&self, source: rusqlite::Error) -> Error {

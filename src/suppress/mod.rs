@@ -1,11 +1,9 @@
-//! x
-/// x
-pub mod trust {
-    /// x
-    #[derive(Clone, Debug, Default)]
-    pub struct Ours;
-    impl Ours {
-        /// x
-        pub fn new(_own: &[String], _senders: &[String]) -> Self { Ours }
-    }
-}
+//! From complaint to suppression: whose complaint counts, whom it takes off which list, and the formats that lists are
+//! handed on in. The rules are pure; what they need to know is handed in.
+
+pub mod export;
+pub mod rules;
+pub mod trust;
+
+pub use rules::{Decision, decide};
+pub use trust::{About, Own, Trust};

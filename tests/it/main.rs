@@ -1,6 +1,9 @@
 //! Tests through the front door, and of rules that hold for the whole house: one binary, a file for each subject.
 
+mod corpus;
+mod feedback;
 mod layering;
 mod plans;
 mod readme;
 mod samples;
+mod tls;

@@ -17,6 +17,9 @@ use crate::problem::{Code, Refusal, Warning};
 /// Raw XML of all extensions of a report that is kept.
 const EXTENSION_BYTES: usize = 64 << 10;
 
+/// A domain name has no more bytes (RFC 1035, section 2.3.4).
+const LONGEST_DOMAIN: usize = 253;
+
 /// Reads one report after the other.
 pub struct Machine {
     /// The open elements, the report's root first. Empty outside a report.
@@ -776,6 +779,10 @@ impl Head {
         let taken = values::domain(domain);
         if taken.value.is_empty() {
             return Err(Refusal::new(Code::NoPolicyDomain, "policy_published/domain is missing or empty: whose policy was it?"));
+        }
+        if taken.value.len() > LONGEST_DOMAIN {
+            let length = taken.value.len();
+            return Err(Refusal::new(Code::FieldTooLong, format!("policy_published/domain has {length} bytes, a domain name {LONGEST_DOMAIN} at most")));
         }
         if let Some(code) = taken.odd {
             warnings.push(Warning::new(code, "policy_published/domain", cut(domain)));
