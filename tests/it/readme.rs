@@ -1,5 +1,5 @@
 //! The README's examples really run: in every fenced `console` block each `$ dmarcdb …` line ends well in a directory
-//! that holds the samples, in the order of the page. Blocks that need a server or a root shell are fenced `sh`.
+//! that holds the samples, in the order of the page; `$ export NAME=VALUE …` lines count for those after them. Blocks that need a server or a root shell are fenced `sh`.
 
 use std::fs;
 use std::path::Path;
