@@ -1,7 +1,7 @@
 //! What `fetch` and `ingest` share: settings for the pipeline, signals, progress, and telling what was done.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -70,6 +70,16 @@ impl<'a> Run<'a> {
     /// The database, for what a source needs to know before it starts.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The database, for what a source tells when it is done.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// Whether a signal asked to stop.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Runs one source. `tell` prints each problem on standard error.

@@ -119,3 +119,6 @@ impl<'a> Entity<'a> {
             .filter(move |field| field.name.eq_ignore_ascii_case(name))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,15 +26,26 @@ pub(super) struct Mbox<R> {
 
 /// Whether a file that begins with `head` is an mbox: a `From ` line, and a header field after it.
 pub(super) fn is_mbox(head: &[u8]) -> bool {
-    let mut lines = head.split_inclusive(|&byte| byte == b'\n').skip_while(|line| is_from(line));
+    let mut lines = head
+        .split_inclusive(|&byte| byte == b'\n')
+        .skip_while(|line| is_from(line));
     head.starts_with(b"From ") && lines.next().is_some_and(is_field)
 }
 
 impl<R: BufRead> Mbox<R> {
     /// Reads an mbox from its first `From ` line on. Messages of more than `message_bytes` are only counted.
     pub fn new(reader: R, message_bytes: u64) -> Self {
-        let lines = Lines { reader, ahead: None, goes_on: false };
-        Mbox { lines, message_bytes, index: 0, ended: false }
+        let lines = Lines {
+            reader,
+            ahead: None,
+            goes_on: false,
+        };
+        Mbox {
+            lines,
+            message_bytes,
+            index: 0,
+            ended: false,
+        }
     }
 
     /// The next message.
@@ -46,7 +57,12 @@ impl<R: BufRead> Mbox<R> {
         if self.ended {
             return Ok(None);
         }
-        let mut message = Gathered { bytes: Vec::new(), length: 0, empty_line: 0, limit: self.message_bytes };
+        let mut message = Gathered {
+            bytes: Vec::new(),
+            length: 0,
+            empty_line: 0,
+            limit: self.message_bytes,
+        };
         let mut place = Place::default();
         self.ended = true;
         while let Some(line) = self.lines.next()? {
@@ -57,11 +73,15 @@ impl<R: BufRead> Mbox<R> {
             if line.is_begun {
                 place.pass(&line.bytes);
             }
-            message.add(&line.bytes);
+            message.add(&line);
         }
         let index = self.index;
         self.index = self.index.saturating_add(1);
-        Ok(Some(Piece { index, is_last: self.ended, content: message.finish() }))
+        Ok(Some(Piece {
+            index,
+            is_last: self.ended,
+            content: message.finish(),
+        }))
     }
 }
 
@@ -89,7 +109,9 @@ impl Place {
         self.after_empty_line = is_empty;
         let begins = line.starts_with(b"--");
         let goes_on = is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t");
-        let describes = line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"content-"));
+        let describes = line
+            .get(..8)
+            .is_some_and(|name| name.eq_ignore_ascii_case(b"content-"));
         self.has_content_field = !begins && (self.has_content_field || describes);
         self.in_part_header = !is_empty && (begins || (self.in_part_header && goes_on));
     }
@@ -105,9 +127,17 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, line: &[u8]) {
+    fn add(&mut self, line: &Line) {
+        let Line {
+            bytes: line,
+            is_begun,
+        } = line;
         self.length += line.len() as u64;
-        self.empty_line = if matches!(line, b"\n" | b"\r\n") { line.len() } else { 0 };
+        self.empty_line = if *is_begun && matches!(&line[..], b"\n" | b"\r\n") {
+            line.len()
+        } else {
+            0
+        };
         if self.length - self.empty_line as u64 <= self.limit {
             self.bytes.extend_from_slice(line);
         } else {
@@ -150,8 +180,13 @@ impl<R: BufRead> Lines<R> {
 
     fn read(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
-        (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut bytes)?;
-        let line = Line { is_begun: !self.goes_on, bytes };
+        (&mut self.reader)
+            .take(LINE_BYTES)
+            .read_until(b'\n', &mut bytes)?;
+        let line = Line {
+            is_begun: !self.goes_on,
+            bytes,
+        };
         self.goes_on = !line.bytes.ends_with(b"\n");
         Ok((!line.bytes.is_empty()).then_some(line))
     }
@@ -173,7 +208,10 @@ fn is_from(line: &[u8]) -> bool {
 
 /// `name:`, but not the beginning of an URL.
 fn is_field(line: &[u8]) -> bool {
-    let length = line.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
+    let length = line
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        .count();
     let rest = line.get(length..).unwrap_or_default().trim_ascii_start();
     length > 0 && rest.starts_with(b":") && !rest.starts_with(b"://")
 }
@@ -181,19 +219,28 @@ fn is_field(line: &[u8]) -> bool {
 /// A `From ` line with a date as `asctime` writes it, with or without a time zone: `From a@b Wed Jul  2 01:02:03 2025`.
 /// Thunderbird also writes `From ` alone and `From -`.
 fn is_separator(line: &[u8]) -> bool {
-    let Some(rest) = line.strip_prefix(b"From ") else { return false };
+    let Some(rest) = line.strip_prefix(b"From ") else {
+        return false;
+    };
     let rest = String::from_utf8_lossy(rest);
     let words: Vec<&str> = rest.split_ascii_whitespace().take(16).collect();
-    matches!(words[..], [] | ["-"]) || (0..words.len()).any(|at| words.get(at..).is_some_and(begins_with_date))
+    matches!(words[..], [] | ["-"])
+        || (0..words.len()).any(|at| words.get(at..).is_some_and(begins_with_date))
 }
 
 fn begins_with_date(words: &[&str]) -> bool {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let [weekday, month, day, time, rest @ ..] = words else { return false };
-    let is_in = |range: std::ops::RangeInclusive<u32>, text: &str| text.parse().is_ok_and(|value| range.contains(&value));
-    let known = |names: &[&str], word: &str| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let [weekday, month, day, time, rest @ ..] = words else {
+        return false;
+    };
+    let is_in = |range: std::ops::RangeInclusive<u32>, text: &str| {
+        text.parse().is_ok_and(|value| range.contains(&value))
+    };
+    let known =
+        |names: &[&str], word: &str| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     let is_time = time.split(':').count() >= 2 && time.split(':').all(|part| is_in(0..=60, part));
     known(&DAYS, weekday)
         && known(&MONTHS, month)
@@ -260,10 +307,17 @@ mod tests {
         ];
         for (name, mbox, expected) in cases {
             let found = pieces(&mbox, 1000);
-            let texts: Vec<&str> = found.iter().map(|(_, _, text)| text.as_deref().unwrap()).collect();
+            let texts: Vec<&str> = found
+                .iter()
+                .map(|(_, _, text)| text.as_deref().unwrap())
+                .collect();
             assert_eq!(texts, expected, "{name}");
             let last: Vec<bool> = found.iter().map(|(_, is_last, _)| *is_last).collect();
-            assert_eq!(last.iter().rposition(|last| *last), Some(texts.len() - 1), "{name}");
+            assert_eq!(
+                last.iter().rposition(|last| *last),
+                Some(texts.len() - 1),
+                "{name}"
+            );
             assert_eq!(last.iter().filter(|last| **last).count(), 1, "{name}");
         }
     }
@@ -287,8 +341,14 @@ mod tests {
         let cases = [
             ("From a Wed Jul  2 01:02:03 2025\nA: 1\n", true),
             ("From a\r\nA: 1\r\n", true),
-            ("From a Wed Jul  2 01:02:03 2025\n>From b Wed Jul  2 01:02:03 2025\nA: 1\n", true),
-            ("From: a\nTo: b\n\nFrom c Wed Jul  2 01:02:03 2025\nA: 1\n", false),
+            (
+                "From a Wed Jul  2 01:02:03 2025\n>From b Wed Jul  2 01:02:03 2025\nA: 1\n",
+                true,
+            ),
+            (
+                "From: a\nTo: b\n\nFrom c Wed Jul  2 01:02:03 2025\nA: 1\n",
+                false,
+            ),
             ("From here on, there is text\nand more of it\n", false),
             ("From a", false),
             ("", false),

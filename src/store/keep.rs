@@ -180,7 +180,7 @@ impl Store {
         self.in_savepoint(|store| store.keep_untaken(arrival, bytes, refused))
     }
 
-    fn in_savepoint<T>(&mut self, work: impl FnOnce(&mut Store) -> rusqlite::Result<T>) -> Result<T, Error> {
+    pub(super) fn in_savepoint<T>(&mut self, work: impl FnOnce(&mut Store) -> rusqlite::Result<T>) -> Result<T, Error> {
         let run = |store: &mut Store| {
             store.connection.execute_batch("SAVEPOINT message")?;
             let value = work(store)?;
@@ -210,20 +210,33 @@ impl Store {
         }
         let bytes = read.bytes.len() as u64;
         let id = message::insert(&self.connection, arrival, Some(read.sha256), bytes, read.reading.head.as_ref())?;
-        let mut tally = Tally::default();
-        for found in &read.reading.found {
-            self.keep_found(arrival, &read, id, found, settings, ours, &mut tally)?;
-        }
+        let kept = self.keep_content(arrival, &read, id, settings, ours)?;
         for problem in &read.reading.problems {
             problem::insert(&self.connection, id, problem, arrival.seen_at)?;
         }
         if !read.reading.problems.is_empty() && bytes <= ours.kept_bytes {
             problem::keep_bytes(&self.connection, id, read.bytes)?;
         }
+        self.place(arrival, id, kept.fate)?;
+        Ok(kept)
+    }
+
+    /// Keeps everything that was read in a message and says what became of it.
+    pub(super) fn keep_content(
+        &mut self,
+        arrival: &Arrival<'_>,
+        read: &Read<'_>,
+        message: i64,
+        settings: &reading::Settings,
+        ours: &Ours,
+    ) -> rusqlite::Result<Kept> {
+        let mut tally = Tally::default();
+        for found in &read.reading.found {
+            self.keep_found(arrival, read, message, found, settings, ours, &mut tally)?;
+        }
         let mut kept = tally.kept(&read.reading);
         let reason = tally.reason(&read.reading, kept.outcome);
-        message::finish(&self.connection, id, kept.outcome, reason.as_deref())?;
-        self.place(arrival, id, kept.fate)?;
+        message::finish(&self.connection, message, kept.outcome, reason.as_deref())?;
         kept.problems = read.reading.problems.iter().map(told).collect();
         Ok(kept)
     }

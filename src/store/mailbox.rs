@@ -122,4 +122,33 @@ impl Store {
         };
         confirm().map_err(|source| self.error(source))
     }
+
+    /// Forgets deferred messages that do not exist any more.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn forget_deferred(&mut self, origins: &[Origin]) -> Result<(), Error> {
+        let forget = || -> rusqlite::Result<()> {
+            for origin in origins {
+                if let Origin::Imap { mailbox, uid } = origin {
+                    let id = row(&self.connection, mailbox)?;
+                    self.connection
+                        .execute("DELETE FROM deferred WHERE mailbox = ?1 AND uid = ?2", params![id, uid])?;
+                }
+            }
+            Ok(())
+        };
+        forget().map_err(|source| self.error(source))
+    }
+
+    /// Notes that every folder of `server` that was read before was read to its end.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn reached_end(&mut self, server: &str, at: i64) -> Result<(), Error> {
+        self.connection
+            .execute("UPDATE mailbox SET fetched_at = ?2 WHERE server = ?1", params![server, at])
+            .map(|_| ())
+            .map_err(|source| self.error(source))
+    }
 }

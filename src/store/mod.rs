@@ -9,6 +9,7 @@ mod mailbox;
 mod message;
 pub mod migrations;
 mod problem;
+mod retry;
 mod strings;
 mod tls;
 
@@ -21,6 +22,7 @@ use rusqlite::Connection;
 
 pub use keep::{Arrival, Kept, Ours, Outcome, Read};
 pub use mailbox::Progress;
+pub use retry::{Retried, Waiting};
 
 /// Why the database can not be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,20 +9,20 @@ use crate::report::authentication::Verdict;
 
 /// Senders of feedback loops, by domain (and those below it) or address, with where that is known from.
 /// Domains that the public has mailboxes in are named by address only.
-pub const KNOWN_SENDERS: [&str; 7] = [
-    // Yahoo and AOL Complaint Feedback Loop, signed d=arf.mail.yahoo.com: https://senders.yahooinc.com/faqs/
+pub const KNOWN_SENDERS: [&str; 6] = [
+    // Yahoo and AOL Complaint Feedback Loop: From and DKIM signature,
+    // https://help.yahoo.com/kb/postmaster/yahoo-complaint-feedback-loop-service-faq-sln26007.html
     "arf.mail.yahoo.com",
-    // Microsoft Junk Mail Reporting Program: https://sendersupport.olc.protection.outlook.com/pm/services.aspx
+    // Microsoft Junk Mail Reporting Program: its FAQ, question 4 ("we forward the complaint from staff@hotmail.com").
     "staff@hotmail.com",
-    // Validity Universal Feedback Loop, feedbackloop@<provider>fbl.senderscore.net: https://fbl.returnpath.net/
+    // Validity Universal Feedback Loop, feedbackloop@<provider>fbl.senderscore.net: public samples of Rackspace and Comcast.
     "senderscore.net",
-    "fbl.returnpath.net",
-    // Amazon SES, complaints forwarded as they came, complaints@email-abuse.amazonses.com:
+    // Amazon SES, complaints forwarded as they came (public sample); that it does so:
     // https://docs.aws.amazon.com/ses/latest/dg/monitor-sending-activity-using-notifications-email.html
     "email-abuse.amazonses.com",
-    // Amazon SNS by mail, no-reply@sns.amazonaws.com: https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html
+    // Amazon SNS by mail, to topics that the receiver has confirmed (public sample).
     "no-reply@sns.amazonaws.com",
-    // AOL until 2018; old mailboxes still hold its reports.
+    // AOL until 2018 (public samples); old mailboxes still hold its reports.
     "scomp@aol.net",
 ];
 

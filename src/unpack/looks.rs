@@ -104,9 +104,10 @@ fn looks_of_markup(text: &[u8]) -> Looks {
     loop {
         rest = rest.trim_ascii_start();
         let skipped = match rest {
+            // What Microsoft Office writes into web pages.
+            _ if starts_with(rest, b"<?xml:namespace") => return Looks::Html,
             [b'<', b'?', ..] => {
-                // `<?xml:namespace` is what Microsoft Office writes into web pages.
-                declared |= starts_with(rest, b"<?xml") && rest.get(5) != Some(&b':');
+                declared |= starts_with(rest, b"<?xml");
                 skip(rest, b"?>")
             }
             [b'<', b'!', b'-', b'-', ..] => skip(rest, b"-->"),

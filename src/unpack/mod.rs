@@ -7,6 +7,7 @@ mod zip;
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read};
+use std::ops::ControlFlow;
 
 use crate::limits::Limits;
 use crate::problem::{Code, Problem, Refusal, Warning};
@@ -173,6 +174,7 @@ impl Unpacker<'_, '_> {
             path: format!("{}/gzip", packed.path),
             name,
             depth: packed.depth + 1,
+            is_link: false,
         };
         let mut content = match gzip::Gzip::new(packed.bytes) {
             Ok(content) => content,
@@ -184,7 +186,7 @@ impl Unpacker<'_, '_> {
         };
         let outcome = self.content(&mut content, inner(packed.name.clone()));
         match outcome {
-            Outcome::Done => {
+            Outcome::Done | Outcome::PassedOver => {
                 for mut warning in content.warnings.drain(..) {
                     warning.place.clone_from(&packed.path);
                     (self.visit)(Event::Warning(warning));
@@ -230,12 +232,12 @@ impl Unpacker<'_, '_> {
         }
         let mut nothing = true;
         for (number, member) in (1..).zip(&archive.members) {
-            if member.is_passed_over() || member.is_empty() {
+            if member.is_passed_over() {
                 continue;
             }
-            nothing = false;
-            if !self.member(packed, number, member) {
-                return;
+            match self.member(packed, number, member) {
+                ControlFlow::Continue(is_passed_over) => nothing &= is_passed_over,
+                ControlFlow::Break(()) => return,
             }
         }
         if nothing {
@@ -244,8 +246,13 @@ impl Unpacker<'_, '_> {
         }
     }
 
-    /// Unpacks one member; false when the message's budget is used up.
-    fn member(&mut self, archive: &Packed<'_>, number: usize, member: &zip::Member<'_>) -> bool {
+    /// Unpacks one member; true when nothing was told of it. Breaks when the message's bytes are used up.
+    fn member(
+        &mut self,
+        archive: &Packed<'_>,
+        number: usize,
+        member: &zip::Member<'_>,
+    ) -> ControlFlow<(), bool> {
         let name = member.name();
         let shown = if name.is_empty() {
             format!("#{number}")
@@ -264,6 +271,7 @@ impl Unpacker<'_, '_> {
                     path: path.clone(),
                     name: name.clone(),
                     depth: archive.depth + 1,
+                    is_link: member.is_link(),
                 };
                 self.content(&mut content, inner)
             }
@@ -273,9 +281,10 @@ impl Unpacker<'_, '_> {
             Outcome::Done if member.renamed => {
                 let text = "the name before the data differs from the name in the directory, which was taken";
                 (self.visit)(Event::Warning(Warning::new("zip-names-differ", path, text)));
-                return true;
+                return ControlFlow::Continue(false);
             }
-            Outcome::Done => return true,
+            Outcome::Done => return ControlFlow::Continue(false),
+            Outcome::PassedOver => return ControlFlow::Continue(true),
             Outcome::Empty => Refusal::new(
                 Code::Corrupt,
                 "nothing in a member that should hold something",
@@ -292,7 +301,12 @@ impl Unpacker<'_, '_> {
             bytes: member.packed_bytes(),
             head: head[..head.len().min(Problem::HEAD_BYTES)].to_vec(),
         }));
-        self.budget.bytes > 0
+        // Every member after this one would be refused for the same reason.
+        if self.budget.bytes == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(false)
+        }
     }
 
     /// Unpacks one layer and goes on with what comes out.
@@ -319,9 +333,16 @@ impl Unpacker<'_, '_> {
         if whole.is_empty() {
             return Outcome::Empty;
         }
-        let mut looks = looks(whole);
-        if whole.len() > WHOLE_BYTES {
-            looks = looks::looks_at_head(whole);
+        let is_whole = whole.len() <= WHOLE_BYTES;
+        let looks = if is_whole {
+            looks(whole)
+        } else {
+            looks::looks_at_head(whole)
+        };
+        if inner.is_link && looks == Looks::Text {
+            return Outcome::PassedOver;
+        }
+        if !is_whole {
             if !matches!(looks, Looks::Gzip | Looks::Zip) {
                 return stream(&mut bounded, whole, inner, looks, self.visit);
             }
@@ -350,17 +371,21 @@ impl Unpacker<'_, '_> {
     }
 }
 
-/// What becomes of one layer's content.
+/// What one layer's content is.
 struct Inner {
     path: String,
     name: Option<String>,
     depth: usize,
+    /// It is a symbolic link: a path is passed over, but a document, whatever its mode says, is not.
+    is_link: bool,
 }
 
 /// How unpacking one layer went.
 enum Outcome {
     /// What came out was handed over or opened.
     Done,
+    /// What came out is of no interest.
+    PassedOver,
     /// Nothing came out.
     Empty,
     /// It can not be unpacked.

@@ -344,28 +344,29 @@ impl<'a> Member<'a> {
         String::from_utf8_lossy(self.name).into_owned()
     }
 
-    /// Nothing that could be a report: directories, symbolic links, resource forks and thumbnails.
+    /// Nothing that could be a report: directories, empty files, resource forks and folder settings.
     pub fn is_passed_over(&self) -> bool {
-        const UNIX: u16 = 3;
-        const MACOS: u16 = 19;
-        const KIND: u32 = 0o170_000;
-        const SYMBOLIC_LINK: u32 = 0o120_000;
-        let mode = self.attributes >> 16;
-        // Some writers set the mode and leave the system at 0.
-        let is_unix = matches!(self.made_by >> 8, UNIX | MACOS | 0);
         let base = self
             .name
             .rsplit(|&byte| byte == b'/')
             .next()
             .unwrap_or_default();
-        self.name.ends_with(b"/")
-            || self.name.starts_with(b"__MACOSX/")
-            || base == b".DS_Store"
-            || (is_unix && mode & KIND == SYMBOLIC_LINK)
+        self.is_empty() || self.name.starts_with(b"__MACOSX/") || base == b".DS_Store"
+    }
+
+    /// A symbolic link: its content is the path it points to.
+    pub fn is_link(&self) -> bool {
+        const UNIX: u16 = 3;
+        const MACOS: u16 = 19;
+        const KIND: u32 = 0o170_000;
+        const SYMBOLIC_LINK: u32 = 0o120_000;
+        // Some writers set the mode and leave the system at 0.
+        matches!(self.made_by >> 8, UNIX | MACOS | 0)
+            && (self.attributes >> 16) & KIND == SYMBOLIC_LINK
     }
 
     /// Holds nothing: no size, and no more packed bytes than deflate takes for that.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.size == 0 && self.data.len() <= 8
     }
 

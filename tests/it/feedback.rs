@@ -516,3 +516,60 @@ fn about_is_judged_before_anything_is_suppressed() {
         About::NotOurs(_)
     ));
 }
+/// `reports.tsv`, rows `arf`: the note names the type, the reporter is the user agent. The XML source of RFC 9991 holds its
+/// example as text and is no mail, so it is no report.
+#[test]
+fn public_feedback_reports_are_of_their_kind() {
+    let Some(corpus) = corpus() else { return };
+    let table = String::from_utf8(bytes(&corpus.join("reports.tsv"))).expect("text");
+    let mut rows = 0;
+    for line in table.lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [path, "arf", _, _, _, reporter, _, notes] = columns[..] else {
+            continue;
+        };
+        let found = read(&bytes(&corpus.join(path)));
+        let (kind, agent) = match found {
+            _ if path.ends_with(".xml") => {
+                assert_eq!(found, None, "{path}");
+                continue;
+            }
+            Some(Ok(Feedback::Complaint(report))) => {
+                (report.feedback_type.as_str().to_owned(), report.user_agent)
+            }
+            Some(Ok(Feedback::Failure(report))) => ("auth-failure".to_owned(), report.user_agent),
+            other => panic!("{path}: {other:?}"),
+        };
+        assert!(notes.starts_with(&format!("arf:{kind}")), "{path}: {kind}");
+        assert_eq!(agent.as_deref(), Some(reporter), "{path}");
+        rows += 1;
+    }
+    assert!(rows >= 6, "only {rows} rows");
+}
+
+/// A complaint that somebody forwards is that person's mail: nobody vouches for what is attached to it.
+#[test]
+fn reports_within_an_attached_mail_are_not_read() {
+    let inner = bytes(&data().join("adversarial/04-ip-comment.eml"));
+    let inner = String::from_utf8(inner).expect("text");
+    let forwarded = |headers: &str| {
+        format!(
+            "From: someone@x.example\nSubject: FW: look\n{headers}MIME-Version: 1.0\n\
+             Content-Type: multipart/mixed; boundary=OUTER\n\n--OUTER\nContent-Type: message/rfc822\n\n{inner}\n--OUTER--\n"
+        )
+    };
+    assert_eq!(read(forwarded("").as_bytes()), None);
+    // Nor is any attached mail one of Microsoft's complaints.
+    assert_eq!(
+        read(forwarded("X-Note: complaint about message from 192.0.2.1\n").as_bytes()),
+        None
+    );
+    let bare = inner.replace(
+        "multipart/report; report-type=feedback-report",
+        "multipart/mixed",
+    );
+    assert!(matches!(
+        read(bare.as_bytes()),
+        Some(Ok(Feedback::Complaint(_)))
+    ));
+}

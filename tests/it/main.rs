@@ -2,8 +2,12 @@
 
 mod corpus;
 mod feedback;
+mod imap;
+mod imap_hostile;
+mod ingest;
 mod layering;
 mod plans;
 mod readme;
 mod samples;
+mod support;
 mod tls;

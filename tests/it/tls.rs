@@ -87,3 +87,57 @@ fn container_does_not_change_the_hash() {
     };
     assert_eq!(hash("rpt02.json"), hash("rpt02.eml"));
 }
+
+/// The same seed, the same mutations: never a panic, and never a sum that lies.
+#[test]
+fn mutated_reports_never_panic() {
+    const REPORT: &str = r#"{"organization-name":"E","date-range":{"start-datetime":"2024-02-22T00:00:00Z",
+        "end-datetime":"2024-02-22T23:59:59Z"},"report-id":"r","policies":[{"policy":{"policy-type":"sts",
+        "policy-string":["v"],"policy-domain":"example.com","mx-host":"*"},"summary":{"total-successful-session-count":5,
+        "total-failure-session-count":2},"failure-details":[{"result-type":"x","failed-session-count":2}]}]}"#;
+    const TOKENS: [&str; 16] = [
+        "",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "\\",
+        ",",
+        ":",
+        "null",
+        "-1",
+        "1e999",
+        "18446744073709551616",
+        "\\ud800",
+        "é",
+        "{\"a\":",
+    ];
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below.max(1)
+    };
+    let mut read = 0;
+    for _ in 0..5000 {
+        let mut json = REPORT.as_bytes().to_vec();
+        for _ in 0..=next(3) {
+            let at = next(json.len());
+            let to = (at + next(8)).min(json.len());
+            json.splice(at..to, TOKENS[next(TOKENS.len())].bytes());
+        }
+        if let Ok(report) = tls::read(&json, &Limits::default()) {
+            assert!(report.begin_at <= report.end_at);
+            assert!(
+                report
+                    .policies
+                    .iter()
+                    .all(|policy| policy.successful_sessions <= 1 << 40)
+            );
+            read += 1;
+        }
+    }
+    assert!(read > 100, "only {read} mutations were readable at all");
+}

@@ -3,6 +3,11 @@
 //!
 //! [`read`] decides what a mail is. One mail is one thing: an aggregate report inside a complaint is not read, and the mail
 //! that is complained about is looked at only as far as its headers.
+//!
+//! Warnings of complaints and failure reports, stable words: `arrival-date`, `auth-failure`, `blank-line`, `container`,
+//! `feedback-type`, `field-form`, `field-repeated`, `incidents`, `jmrp-legacy`, `no-machine-part`, `original-missing`,
+//! `recipient`, `recipient-ambiguous`, `several-reports`, `source-ip`, `source-ip-masked`, `token-differs`,
+//! `transfer-encoding`, `user-agent`, `version`.
 
 mod apple;
 pub(in crate::report) mod arf;

@@ -4,7 +4,7 @@ use super::fields::Fields;
 use crate::mail::Entity;
 use crate::report::address::Address;
 
-/// User agents, by how they begin (lower case). Samples of each are in the corpus, but Yandex'.
+/// User agents, by how they begin (lower case). Public samples of each are known, but of Yandex.
 const USER_AGENTS: [(&str, &str); 9] = [
     ("yahoo!-mail-feedback", "yahoo"),
     ("aol scomp", "aol"),
@@ -18,12 +18,11 @@ const USER_AGENTS: [(&str, &str); 9] = [
 ];
 
 /// `From` domains, and those below them.
-const FROM_DOMAINS: [(&str, &str); 5] = [
+const FROM_DOMAINS: [(&str, &str); 4] = [
     ("arf.mail.yahoo.com", "yahoo"),
     ("senderscore.net", "validity"),
     ("returnpath.net", "validity"),
     ("email-abuse.amazonses.com", "amazon-ses"),
-    ("abusix.org", "abusix"),
 ];
 
 /// Recognises the provider by the report's user agent, else by the report mail's headers and sender.

@@ -154,9 +154,7 @@ mod tests {
             let found = derived(provider, &fields(pairs)).map(|(ip, via)| (ip.to_string(), via));
             assert_eq!(
                 found,
-                expected
-                    .map(|(ip, via)| (ip.to_owned(), via))
-                    .map(|(ip, via)| (ip, via)),
+                expected.map(|(ip, via)| (ip.to_owned(), via)),
                 "{pairs:?}"
             );
         };

@@ -60,6 +60,7 @@ pub struct ImapSource {
     /// What concerns single folders, for the end.
     failed: Vec<Error>,
     repeated: Vec<Origin>,
+    gone: Vec<Origin>,
     notices: Vec<String>,
     /// The move target as on the wire, once it is known to exist.
     target: Option<String>,
@@ -77,6 +78,8 @@ struct Selected {
 #[derive(Debug)]
 struct Work {
     mailbox: Arc<Mailbox>,
+    /// UIDs up to this one are tried again.
+    cursor: u32,
     /// Found, sizes not yet known.
     found: VecDeque<u32>,
     /// With the sizes that the server claims, where it does.
@@ -117,6 +120,7 @@ impl ImapSource {
             batch_messages,
             failed: Vec::new(),
             repeated: Vec::new(),
+            gone: Vec::new(),
             notices: Vec::new(),
             target: None,
             over: false,
@@ -149,6 +153,12 @@ impl ImapSource {
     /// Takes the messages of [`Known::unsettled`] whose step has been repeated with success since last asked.
     pub fn take_repeated(&mut self) -> Vec<Origin> {
         std::mem::take(&mut self.repeated)
+    }
+
+    /// Takes the messages of [`Known::retry`] that were found to exist no longer since last asked: nobody needs to try
+    /// them again.
+    pub fn take_gone(&mut self) -> Vec<Origin> {
+        std::mem::take(&mut self.gone)
     }
 
     /// Takes what the user should hear although nothing failed: the server's alerts, a folder that started over. May
@@ -336,6 +346,7 @@ impl ImapSource {
         retry.dedup();
         Ok(Work {
             mailbox,
+            cursor,
             found: retry.into(),
             sized: VecDeque::new(),
             windows: Windows::new(cursor, opened.exists, opened.uid_next),
@@ -425,7 +436,12 @@ impl ImapSource {
                     received_at: item.received_at,
                 }),
                 Fetched::Refused(reason) => refuse(claimed, Refused::Undeliverable(reason)),
-                Fetched::Gone => continue,
+                Fetched::Gone => {
+                    if *uid <= work.cursor {
+                        self.gone.push(origin.clone());
+                    }
+                    continue;
+                }
             });
         }
         Ok(taken)

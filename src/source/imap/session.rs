@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use imap_proto::{Capability, NameAttribute};
 
-use super::account::{Account, Tls};
+use super::account::{Account, Secret, Tls};
 use super::guard::{Guard, readable};
 use super::name::{Naming, unescape};
 use super::watch::{Budget, Expect, Said, Watch};
@@ -122,6 +122,7 @@ impl Connection {
             reason,
         };
         let watch = Watch::new(account.timeouts, run_until);
+        watch.hide(spellings(account));
         let wire = wire::connect(account, &watch).map_err(error)?;
         let greeted = account.tls == Tls::StartTls;
         watch.within(account.timeouts.connect);
@@ -415,6 +416,39 @@ fn words(capabilities: &imap::types::Capabilities) -> Vec<String> {
     capabilities.iter().map(word).collect()
 }
 
+/// The password as it goes over the wire: as it is, escaped, and within SASL PLAIN.
+fn spellings(account: &Account) -> Vec<Secret> {
+    let password = account.password.expose();
+    let escaped = password.replace('\\', "\\\\").replace('"', "\\\"");
+    let plain = imap::Authenticator::process(&Plain(account), b"");
+    [base64(plain.as_bytes()), escaped, password.to_owned()]
+        .map(Secret::new)
+        .into()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk
+            .iter()
+            .zip([16, 8, 0])
+            .fold(0, |bits, (byte, at)| bits | u32::from(*byte) << at);
+        for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let digit = ALPHABET
+                .get((bits >> shift & 63) as usize)
+                .copied()
+                .unwrap_or(b'=');
+            text.push(if place > chunk.len() {
+                '='
+            } else {
+                char::from(digit)
+            });
+        }
+    }
+    text
+}
+
 /// SASL PLAIN (RFC 4616).
 struct Plain<'a>(&'a Account);
 
@@ -565,6 +599,20 @@ mod tests {
         check("SERVERBUG", false, Login, Temporary, false);
         check("NONEXISTENT", false, Protocol, Configuration, false);
         check("ALERT", false, Login, Login, false);
+    }
+
+    #[test]
+    fn encodes_base64() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(b"\xfb\xff\xfe"), "+//+");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::account::Timeouts;
+use super::account::{Secret, Timeouts};
 use crate::source::ErrorKind;
 
 /// Which untagged data a command asks for. All other data is of no use here and is dropped by the guard, because
@@ -88,6 +88,19 @@ struct State {
     codes: Vec<String>,
     tagged: Option<Said>,
     namespace: Option<String>,
+    /// What must not be shown, in every spelling in which it is sent.
+    secrets: Vec<Secret>,
+}
+
+impl State {
+    fn clean(&self, text: String) -> String {
+        let secrets = self
+            .secrets
+            .iter()
+            .map(Secret::expose)
+            .filter(|secret| !secret.is_empty());
+        secrets.fold(text, |text, secret| text.replace(secret, "…"))
+    }
 }
 
 /// A handle to the state of one connection.
@@ -110,7 +123,13 @@ impl Watch {
             codes: Vec::new(),
             tagged: None,
             namespace: None,
+            secrets: Vec::new(),
         })))
+    }
+
+    /// Keeps these out of all that is reported: some servers repeat what they refuse.
+    pub fn hide(&self, secrets: Vec<Secret>) {
+        self.state().secrets = secrets;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -183,6 +202,7 @@ impl Watch {
     /// Gives the stream up: the first reason counts.
     pub fn fail(&self, kind: ErrorKind, reason: String, io: io::ErrorKind) -> io::Error {
         let mut state = self.state();
+        let reason = state.clean(reason);
         let fault = state.fault.get_or_insert(Fault { kind, reason });
         io::Error::new(io, fault.reason.clone())
     }
@@ -226,7 +246,8 @@ impl Watch {
         if state.alerts.len() == ALERTS {
             state.alerts.pop_front();
         }
-        state.alerts.push_back(said.text.clone());
+        let text = state.clean(said.text.clone());
+        state.alerts.push_back(text);
     }
 
     /// A response code on any line.
@@ -243,12 +264,19 @@ impl Watch {
     pub fn bye(&self, said: Said) {
         let mut state = self.state();
         state.command_until = state.command_until.min(Instant::now() + AFTER_BYE);
-        state.bye = Some(said);
+        state.bye = Some(Said {
+            text: state.clean(said.text),
+            ..said
+        });
     }
 
     /// The tagged line that ends an answer.
     pub fn tagged(&self, said: Said) {
-        self.state().tagged = Some(said);
+        let mut state = self.state();
+        state.tagged = Some(Said {
+            text: state.clean(said.text),
+            ..said
+        });
     }
 
     /// The `NAMESPACE` data (RFC 2342).
@@ -290,7 +318,7 @@ impl Watch {
 fn seconds(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis()),
-        whole => format!("{whole} seconds"),
+        whole => format!("{whole} s"),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::*;
+use ::zip::CompressionMethod::{Deflated, Stored};
+
+use super::super::*;
+use super::{Chance, REPORT, gz, joined, zipped};
 use crate::mail::{self, Kind};
 
 /// What came out of a file: the looks of each document, and the code of each problem.
@@ -181,4 +184,90 @@ fn the_corpus_yields_the_documents_it_holds() {
         seen += 1;
     }
     assert!(seen > 150, "{seen} rows were looked at");
+}
+
+/// Broken copies of good messages: no panic, no endless loop, and a tree that holds together.
+#[test]
+fn mutated_messages_are_read_to_their_end() {
+    const TOKENS: [&[u8]; 24] = [
+        b"\r\n",
+        b"\n\n",
+        b"\r",
+        b"--b",
+        b"--b--",
+        b"\n--b\n",
+        b"\nContent-Type: multipart/mixed; boundary=b\n\n",
+        b"\nContent-Type: message/rfc822\n\n",
+        b"Content-Transfer-Encoding: base64\n",
+        b"=?utf-8?q?=",
+        b"; name*0*=x''%",
+        b"boundary=\"",
+        b"From a Wed Jul  2 01:02:03 2025\n",
+        b"PK\x03\x04",
+        b"PK\x01\x02",
+        b"PK\x05\x06",
+        b"PK\x06\x07",
+        b"\x1F\x8B\x08",
+        b"\xFF\xFF\xFF\xFF",
+        b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F",
+        b"\0\0\0\0",
+        b"\xEF\xBB\xBF",
+        b"H4sI",
+        b"=",
+    ];
+    let archive = zipped(&[
+        ("a.xml", Deflated, REPORT),
+        ("b/c.xml.gz", Stored, &gz(REPORT)),
+    ]);
+    let mut samples = vec![
+        b"Content-Type: multipart/report; boundary=b\n\npre\n--b\nContent-Type: text/plain; name=x\n\nhello\n--b\n\
+          Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nVG86IHgKCnk=\n--b\nContent-Type: message/rfc822\n\n\
+          From: x\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\nContent-Transfer-Encoding: quoted-printable\n\na=3D=\n\
+          --bb--\n--b--\n"
+            .to_vec(),
+        joined(&[b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/zip\n\n", &archive, b"\n--b--\n"]),
+        archive,
+        joined(&[&gz(REPORT), &gz(&gz(REPORT)), b"\r\n"]),
+    ];
+    if let Some(corpus) = corpus() {
+        let small = files(&corpus.join("synthetic"))
+            .into_iter()
+            .map(|path| std::fs::read(path).unwrap());
+        samples.extend(small.filter(|bytes| (1..8192).contains(&bytes.len())));
+    }
+    let limits = Limits {
+        document_bytes: 1 << 20,
+        unpacked_bytes: 4 << 20,
+        ..Limits::default()
+    };
+    let mut chance = Chance(0xD3A2C);
+    for round in 0..6000 {
+        let mut bytes = samples[round % samples.len()].clone();
+        for _ in 0..=chance.below(4) {
+            let at = chance.below(bytes.len());
+            let end = (at + chance.below(40)).min(bytes.len());
+            match chance.below(5) {
+                0 => drop(bytes.splice(at..at, TOKENS[chance.below(TOKENS.len())].iter().copied())),
+                1 => {
+                    drop(bytes.splice(at..end, TOKENS[chance.below(TOKENS.len())].iter().copied()))
+                }
+                2 => drop(bytes.drain(at..end)),
+                3 => bytes.extend_from_within(at..end),
+                _ => bytes
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|byte| *byte = chance.next() as u8),
+            }
+        }
+        let start = Instant::now();
+        read(&bytes, &limits);
+        take(
+            &bytes,
+            &limits,
+            &mut Budget::new(&limits),
+            &mut Found::default(),
+        );
+        assert!(start.elapsed() < Duration::from_secs(2), "round {round}");
+    }
 }

@@ -1,0 +1,7 @@
+//! What tests share. Not every subject uses everything.
+#![allow(dead_code)]
+
+pub mod dovecot;
+pub mod proxy;
+pub mod script;
+pub mod run;
