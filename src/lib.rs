@@ -19,8 +19,8 @@
 //! |------------|-------------------------------------------------------------------------|----------|
 //! | `source`   | one file per place mail comes from; hands out messages, settles them    | nothing of ours |
 //! | `mail`     | message -> leaf parts, bounded                                          | nothing; pure |
-//! | `unpack`   | part -> documents, decided by bytes, bounded                            | nothing; pure |
-//! | `report`   | document -> typed report + warnings; one file per kind                  | nothing; pure |
+//! | `unpack`   | part -> documents, decided by bytes, bounded                            | `mail`; pure |
+//! | `report`   | document -> typed report + warnings; one file per kind                  | `mail`; pure |
 //! | `reading`  | message -> every report found and every problem met                     | `mail`, `unpack`, `report` |
 //! | `suppress` | the rules from complaint to suppression, pure; the export formats       | `report`, `query` |
 //! | `store`    | `schema.sql`, migrations, one insert file per kind                      | `report`, `reading`, `source`'s words, `suppress`'s rules |

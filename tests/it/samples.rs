@@ -264,8 +264,9 @@ fn comparable(mut got: Value, expected: &Value) -> Value {
     let Some(members) = got.as_object_mut() else {
         return got;
     };
-    if expected.get("warnings").is_none() {
-        members.remove("warnings");
+    match expected.get("warnings") {
+        None => drop(members.remove("warnings")),
+        Some(_) => drop(members.entry("warnings").or_insert(json!([]))),
     }
     for (list, inside) in [("complaints", ""), ("reports", "/failure")] {
         let items = members.get_mut(list).and_then(Value::as_array_mut);
@@ -349,13 +350,58 @@ fn check(name: &str) -> Result<(), String> {
     let kept = std::env::temp_dir().join("dmarcdb-samples");
     fs::create_dir_all(&kept).expect("a place for what was read");
     let kept = kept.join(format!("{name}.json"));
-    let got = serde_json::to_string_pretty(&full).expect("JSON");
-    fs::write(&kept, &got).expect("a file for what was read");
-    let expected = serde_json::to_string_pretty(&expected).expect("JSON");
+    let pretty = |value: &Value| serde_json::to_string_pretty(&sorted(value)).expect("JSON");
+    fs::write(&kept, pretty(&full) + "\n").expect("a file for what was read");
+    let (expected, got) = (
+        pretty(&named(&expected)),
+        pretty(&comparable(full, &expected)),
+    );
     Err(format!(
-        "{name}: read otherwise; all of it is in {}\nexpected {expected}\ngot {got}",
-        kept.display()
+        "{name}: read otherwise (- expected, + got); all that was read is in {}\n{}",
+        kept.display(),
+        differences(&expected, &got)
     ))
+}
+
+/// The same with the members of every object in one order.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        Value::Object(members) => {
+            let members: BTreeMap<&String, Value> = members
+                .iter()
+                .map(|(name, value)| (name, sorted(value)))
+                .collect();
+            json!(members)
+        }
+        other => other.clone(),
+    }
+}
+
+/// The lines that differ, with their numbers in each text: everything between the common beginning and the common end.
+fn differences(expected: &str, got: &str) -> String {
+    let (expected, got): (Vec<&str>, Vec<&str>) =
+        (expected.lines().collect(), got.lines().collect());
+    let start = expected
+        .iter()
+        .zip(&got)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let rest = expected.len().min(got.len()) - start;
+    let end = expected
+        .iter()
+        .rev()
+        .zip(got.iter().rev())
+        .take(rest)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let lines = |mark: char, lines: &[&str]| {
+        let inside = lines[start..lines.len() - end].iter().enumerate();
+        inside
+            .map(|(index, line)| format!("{mark} {:4} {line}\n", start + index + 1))
+            .collect::<String>()
+    };
+    lines('-', &expected) + &lines('+', &got)
 }
 
 /// A database with the whole set in it.

@@ -1,0 +1,692 @@
+//! How fast and how small: each figure beside its floor, measured in the same run. `make bench`.
+//!
+//! A floor is the least that any program must do with the same bytes: walk the XML with a bare quick-xml loop, inflate
+//! with bare flate2, insert the rows with bare prepared statements into the same schema, start a process that does
+//! nothing. Prints a table and writes `target/bench.json`. An argument limits the run to figures whose name contains it.
+
+#[allow(dead_code, reason = "the generator is complete, whatever is measured")]
+mod generate;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmarcdb::limits::Limits;
+use dmarcdb::problem::Refusal;
+use dmarcdb::reading::{Reading, Settings};
+use dmarcdb::report::aggregate::{self, AggregateReport, Chunk, Input, Sink};
+use dmarcdb::source::Origin;
+use dmarcdb::store::{Arrival, Ours, Read, Store};
+use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
+use quick_xml::events::Event;
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+
+use generate::{Random, Report};
+
+const SEED: u64 = 20_260_803;
+const DMARCDB: &str = env!("CARGO_BIN_EXE_dmarcdb");
+
+/// One line of the table.
+struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    /// `None` for a floor that stands for itself.
+    measured: Option<f64>,
+    floor: Option<f64>,
+    /// What is promised, in words.
+    target: &'static str,
+    /// More is better: the ratio is floor to measured, so that it is above 1 either way.
+    more_is_better: bool,
+}
+
+impl Figure {
+    /// How many times the floor's cost this costs.
+    fn ratio(&self) -> Option<f64> {
+        let (measured, floor) = (self.measured?, self.floor?);
+        Some(if self.more_is_better {
+            floor / measured
+        } else {
+            measured / floor
+        })
+    }
+}
+
+/// Measures some figures, with a directory to work in.
+type Group = fn(&Path) -> Vec<Figure>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("measures nothing unless run by `cargo bench`");
+        return ExitCode::SUCCESS;
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("warning: not a release build");
+    }
+    let filter = arguments
+        .iter()
+        .find(|argument| !argument.starts_with('-'))
+        .cloned()
+        .unwrap_or_default();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
+    fs::create_dir_all(&dir).expect("target/tmp/bench");
+    let groups: [(&str, Group); 6] = [
+        ("start-up", start_up),
+        ("read", reading),
+        ("insert", inserting),
+        ("ingest 1 000", |dir| ingesting(dir, 1_000)),
+        ("ingest 5 000", |dir| ingesting(dir, 5_000)),
+        ("ingest 500 000 records", huge),
+    ];
+    let mut figures = Vec::new();
+    for (name, group) in groups {
+        if name.contains(filter.as_str()) {
+            eprintln!("measuring {name} …");
+            figures.extend(group(&dir));
+        }
+    }
+    print_table(&figures);
+    write_json(&figures, &dir);
+    ExitCode::SUCCESS
+}
+
+// ---------------------------------------------------------------- start-up
+
+fn start_up(_: &Path) -> Vec<Figure> {
+    let median = |program: &str, argument: &str| {
+        let mut times: Vec<f64> = (0..51)
+            .map(|_| {
+                let start = Instant::now();
+                let status = Command::new(program)
+                    .arg(argument)
+                    .stdout(Stdio::null())
+                    .status()
+                    .expect(program);
+                assert!(status.success(), "{program}: {status}");
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    vec![Figure {
+        name: "start-up, dmarcdb --version",
+        unit: "ms",
+        measured: Some(median(DMARCDB, "--version")),
+        floor: Some(median("true", "--version")),
+        target: "< 20",
+        more_is_better: false,
+    }]
+}
+
+// ---------------------------------------------------------------- reading
+
+/// The shortest of `times` runs, in seconds: what the machine can do when nothing else disturbs it.
+fn best_of<T>(times: usize, mut run: impl FnMut() -> T) -> f64 {
+    let one = |_| {
+        let start = Instant::now();
+        black_box(run());
+        start.elapsed().as_secs_f64()
+    };
+    (0..times)
+        .map(one)
+        .min_by(f64::total_cmp)
+        .expect("at least one run")
+}
+
+fn reading(_: &Path) -> Vec<Figure> {
+    let report = generate::report(&mut Random::new(SEED), 1, Some(10_000));
+    let packed = generate::gzip(&report.xml);
+    let megabytes = report.xml.len() as f64 / 1e6;
+    let text = std::str::from_utf8(&report.xml).expect("UTF-8");
+    let events = best_of(7, || bare_events(text));
+    let inflate = best_of(7, || bare_inflate(&packed));
+    vec![
+        Figure {
+            name: "read a report of 10 000 records",
+            unit: "MB/s",
+            measured: Some(megabytes / read_aggregate(&report)),
+            floor: Some(megabytes / events),
+            target: ">= 150, ratio <= 1.5",
+            more_is_better: true,
+        },
+        Figure {
+            name: "read the same, packed",
+            unit: "MB/s",
+            measured: Some(megabytes / read_packed(&packed)),
+            floor: Some(megabytes / (events + inflate)),
+            target: "",
+            more_is_better: true,
+        },
+        Figure {
+            name: "(floor) inflate the same",
+            unit: "MB/s",
+            measured: None,
+            floor: Some(megabytes / inflate),
+            target: "",
+            more_is_better: true,
+        },
+    ]
+}
+
+/// Seconds for the library to read the XML into a report and its records.
+fn read_aggregate(report: &Report) -> f64 {
+    let limits = Limits::default();
+    best_of(7, || {
+        let mut counter = Counter::default();
+        aggregate::read(Input::Whole(&report.xml), &limits, &mut counter).expect("a report");
+        assert_eq!((counter.reports, counter.records), (1, report.rows.len()));
+    })
+}
+
+/// Takes what is read and drops it.
+#[derive(Default)]
+struct Counter {
+    records: usize,
+    reports: usize,
+}
+
+impl Sink for Counter {
+    fn chunk(&mut self, chunk: Chunk) {
+        self.records += black_box(chunk).records.len();
+    }
+
+    fn report(&mut self, report: Result<AggregateReport, Refusal>) {
+        self.reports += usize::from(black_box(report).is_ok());
+    }
+}
+
+/// Seconds for the library to look at a file, unpack it and read what is in it.
+fn read_packed(packed: &[u8]) -> f64 {
+    let settings = Settings::default();
+    best_of(7, || {
+        let reading = dmarcdb::reading::read(packed, None, &settings);
+        assert_eq!((reading.found.len(), reading.problems.len()), (1, 0));
+        reading
+    })
+}
+
+/// Every event of a document in memory, and nothing done with it.
+fn bare_events(text: &str) -> u64 {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let mut events = 0;
+    loop {
+        match reader.read_event().expect("well-formed") {
+            Event::Eof => return events,
+            event => {
+                black_box(&event);
+                events += 1;
+            }
+        }
+    }
+}
+
+/// Every event of a stream.
+fn bare_stream(input: impl BufRead) -> u64 {
+    let mut reader = quick_xml::Reader::from_reader(input);
+    let (mut events, mut buffer) = (0, Vec::new());
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer).expect("well-formed") {
+            Event::Eof => return events,
+            event => {
+                black_box(&event);
+                events += 1;
+            }
+        }
+    }
+}
+
+fn bare_inflate(packed: &[u8]) -> u64 {
+    let mut decoder = GzDecoder::new(packed);
+    let (mut total, mut buffer) = (0, vec![0; 64 << 10]);
+    loop {
+        match decoder.read(&mut buffer).expect("gzip") {
+            0 => return total,
+            read => total += read as u64,
+        }
+    }
+}
+
+// ---------------------------------------------------------------- inserting
+
+/// The reports of one run and their records in all.
+fn reports(number: u64) -> (Vec<Report>, u64) {
+    let mut random = Random::new(SEED ^ number);
+    let reports: Vec<Report> = (0..number)
+        .map(|one| generate::report(&mut random, one, None))
+        .collect();
+    let records = reports.iter().map(|report| report.rows.len() as u64).sum();
+    (reports, records)
+}
+
+fn inserting(dir: &Path) -> Vec<Figure> {
+    let (reports, records) = reports(5_000);
+    let floor = best_of(3, || bare_insert(&dir.join("floor.sqlite"), &reports));
+    vec![Figure {
+        name: "insert the rows of 5 000 reports",
+        unit: "rows/s",
+        measured: Some(records as f64 / store_reports(&dir.join("store.sqlite"), &reports)),
+        floor: Some(records as f64 / floor),
+        target: "",
+        more_is_better: true,
+    }]
+}
+
+/// Seconds for the library's store to keep the reports, read before, in one transaction.
+fn store_reports(db: &Path, reports: &[Report]) -> f64 {
+    let settings = Settings::default();
+    let run = || {
+        remove(db);
+        let read = |report: &Report| dmarcdb::reading::read(&report.xml, None, &settings);
+        let readings: Vec<Reading> = reports.iter().map(read).collect();
+        let mut store = Store::open(db).expect("a database");
+        let start = Instant::now();
+        store.begin().expect("a transaction");
+        for (number, (report, reading)) in reports.iter().zip(readings).enumerate() {
+            let origin = Origin::File {
+                path: PathBuf::from(format!("/var/mail/{number}.xml")),
+                index: None,
+            };
+            let arrival = Arrival {
+                origin: &origin,
+                received_at: None,
+                seen_at: 0,
+                settles: false,
+                reserved_for: None,
+            };
+            let sha256 = &digest(number as u64);
+            let read = Read {
+                bytes: &report.xml,
+                sha256,
+                name: None,
+                reading,
+            };
+            let kept = store
+                .keep(&arrival, read, &settings, &Ours::default())
+                .expect("a report is kept");
+            assert_eq!(kept.records, report.rows.len() as u64);
+        }
+        store.commit().expect("a commit");
+        start.elapsed().as_secs_f64()
+    };
+    (0..3)
+        .map(|_| run())
+        .min_by(f64::total_cmp)
+        .expect("three runs")
+}
+
+/// Removes a database and what SQLite and the store keep beside it.
+fn remove(db: &Path) {
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let mut path = db.as_os_str().to_owned();
+        path.push(suffix);
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn fresh(db: &Path) -> Connection {
+    remove(db);
+    let connection = Connection::open(db).expect("a database");
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .expect("WAL");
+    connection
+        .pragma_update(None, "synchronous", "NORMAL")
+        .expect("synchronous");
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .expect("foreign keys");
+    connection
+        .execute_batch(include_str!("../schema.sql"))
+        .expect("schema.sql");
+    connection
+}
+
+/// Ids given to words by their first use, and the statement that stores a new one.
+struct Words<'a> {
+    ids: HashMap<String, i64>,
+    insert: rusqlite::Statement<'a>,
+}
+
+impl<'a> Words<'a> {
+    fn new(db: &'a Connection, sql: &str) -> Self {
+        Words {
+            ids: HashMap::new(),
+            insert: db.prepare(sql).expect(sql),
+        }
+    }
+
+    fn id(&mut self, word: &str) -> i64 {
+        if let Some(id) = self.ids.get(word) {
+            return *id;
+        }
+        let id = self.insert.insert([word]).expect("a word");
+        self.ids.insert(word.to_owned(), id);
+        id
+    }
+}
+
+/// The same rows into the same schema, with prepared statements and one transaction, and nothing else.
+fn bare_insert(path: &Path, reports: &[Report]) -> i64 {
+    let db = fresh(path);
+    db.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
+    {
+        let mut text = Words::new(&db, "INSERT INTO text (value) VALUES (?)");
+        let mut address = Words::new(&db, "INSERT INTO address (ip) VALUES (?)");
+        let mut auth_sets = Words::new(
+            &db,
+            "INSERT INTO auth_set (digest) VALUES (CAST(? AS BLOB))",
+        );
+        let prepare = |sql: &str| db.prepare(sql).expect(sql);
+        let mut message = prepare(
+            "INSERT INTO message (sha256, origin, seen_at, bytes, outcome) VALUES (?, ?, 0, 1000, 'stored')",
+        );
+        let mut report = prepare(
+            "INSERT INTO report (kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at,
+               identity, content_hash, records_seen, records, messages)
+             VALUES ('aggregate', ?, '2', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        );
+        let mut aggregate = prepare(
+            "INSERT INTO aggregate (report, version, p, sp, adkim, aspf, pct)
+             VALUES (?, '1.0', 'quarantine', 'quarantine', 'r', 'r', 100)",
+        );
+        let mut record = prepare(
+            "INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from,
+               auth_set, reason_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        );
+        let mut dkim = prepare(
+            "INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)",
+        );
+        let mut spf = prepare(
+            "INSERT INTO spf_result (auth_set, ordinal, domain, scope, result) VALUES (?, 0, ?, 'mfrom', ?)",
+        );
+        for (number, one) in reports.iter().enumerate() {
+            let digest = digest(number as u64);
+            let message = message
+                .insert(params![digest, format!("/var/mail/{number}.eml")])
+                .expect("message");
+            let head = &one.head;
+            let (org_name, org_email, domain) = (
+                text.id(head.org_name),
+                text.id(head.org_email),
+                text.id(head.domain),
+            );
+            let messages: i64 = one.rows.iter().map(|row| row.messages).sum();
+            let values = params![
+                message,
+                org_name,
+                org_email,
+                head.report_id,
+                domain,
+                head.begin_at,
+                head.end_at,
+                digest,
+                digest,
+                one.rows.len() as i64,
+                one.rows.len() as i64,
+                messages
+            ];
+            let id = report.insert(values).expect("report");
+            aggregate.execute([id]).expect("aggregate");
+            for (ordinal, row) in one.rows.iter().enumerate() {
+                let source = address.id(&row.source_ip);
+                let (header_from, envelope_from) =
+                    (text.id(row.header_from), text.id(&row.envelope_from));
+                let key = format!(
+                    "{}{}{}{}{}",
+                    row.header_from, row.envelope_from, row.selector, row.dkim, row.spf
+                );
+                let known = auth_sets.ids.len();
+                let auth_set = auth_sets.id(&key);
+                if auth_sets.ids.len() > known {
+                    let selector = text.id(row.selector);
+                    dkim.execute(params![
+                        auth_set,
+                        header_from,
+                        selector,
+                        generate::word(row.dkim)
+                    ])
+                    .expect("dkim");
+                    spf.execute(params![auth_set, envelope_from, generate::word(row.spf)])
+                        .expect("spf");
+                }
+                let values = params![
+                    id,
+                    ordinal as i64,
+                    source,
+                    row.messages,
+                    row.disposition,
+                    row.dkim,
+                    row.spf,
+                    header_from,
+                    envelope_from,
+                    auth_set
+                ];
+                record.execute(values).expect("record");
+            }
+        }
+    }
+    db.execute_batch("COMMIT").expect("a commit");
+    db.last_insert_rowid()
+}
+
+/// Thirty-two bytes that no other number has.
+fn digest(number: u64) -> [u8; 32] {
+    let mut digest = [0; 32];
+    for (index, part) in digest.chunks_mut(8).enumerate() {
+        part.copy_from_slice(
+            &(number ^ (index as u64) << 60)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                .to_be_bytes(),
+        );
+    }
+    digest
+}
+
+// ---------------------------------------------------------------- ingest, end to end
+
+/// Runs `ingest` on a path and a fresh database; seconds, peak resident bytes, and its tally.
+fn ingest(dir: &Path, input: &Path) -> (f64, u64, Value) {
+    let db = dir.join("ingest.sqlite");
+    remove(&db);
+    let start = Instant::now();
+    let mut child = Command::new(DMARCDB)
+        .env_clear()
+        .env("HOME", dir)
+        .args(["--quiet", "--db"])
+        .arg(&db)
+        .args(["ingest", "--format", "json"])
+        .arg(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the binary runs");
+    let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
+    let mut peak = 0;
+    let status = loop {
+        peak = peak.max(peak_bytes(&status_file).unwrap_or_default());
+        match child.try_wait().expect("a child") {
+            Some(status) => break status,
+            None => thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    let mut answer = String::new();
+    child
+        .stdout
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut answer)
+        .expect("an answer");
+    assert!(status.success(), "ingest {}: {status}", input.display());
+    (seconds, peak, serde_json::from_str(&answer).expect("JSON"))
+}
+
+/// `VmHWM`: the most that was ever resident. It only grows, so the last look before the end is the peak but for 2 ms.
+fn peak_bytes(status: &Path) -> Option<u64> {
+    let text = fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kilobytes| kilobytes * 1024)
+}
+
+fn ingesting(dir: &Path, number: u64) -> Vec<Figure> {
+    let (reports, records) = reports(number);
+    let input = dir.join(format!("reports-{number}"));
+    let _ = fs::remove_dir_all(&input);
+    fs::create_dir_all(&input).expect("a directory");
+    let mut random = Random::new(SEED);
+    for (index, report) in reports.iter().enumerate() {
+        let (bytes, extension) = generate::packed(&mut random, report);
+        fs::write(input.join(format!("{index:05}.{extension}")), bytes).expect("a file");
+    }
+    let (mut best, mut most) = (f64::MAX, 0);
+    for _ in 0..3 {
+        let (seconds, peak, tally) = ingest(dir, &input);
+        assert_eq!(tally["stored"], number, "{tally}");
+        assert_eq!(tally["records"], records, "{tally}");
+        (best, most) = (best.min(seconds), most.max(peak));
+    }
+    let events = best_of(3, || {
+        reports
+            .iter()
+            .map(|report| bare_events(std::str::from_utf8(&report.xml).expect("UTF-8")))
+            .sum::<u64>()
+    });
+    let insert = best_of(3, || bare_insert(&dir.join("floor.sqlite"), &reports));
+    let (time, memory) = if number == 1_000 {
+        (
+            "ingest 1 000 packed reports",
+            "ingest 1 000 packed reports, peak memory",
+        )
+    } else {
+        (
+            "ingest 5 000 packed reports",
+            "ingest 5 000 packed reports, peak memory",
+        )
+    };
+    eprintln!("  {number} reports, {records} records");
+    vec![
+        Figure {
+            name: time,
+            unit: "s",
+            measured: Some(best),
+            floor: Some(events + insert),
+            target: if number == 5_000 { "< 2" } else { "" },
+            more_is_better: false,
+        },
+        Figure {
+            name: memory,
+            unit: "MB",
+            measured: Some(most as f64 / 1e6),
+            floor: None,
+            target: "< 100",
+            more_is_better: false,
+        },
+    ]
+}
+
+/// A report of half a million records: read whole, in memory that does not follow its size.
+fn huge(dir: &Path) -> Vec<Figure> {
+    let path = dir.join("huge.xml.gz");
+    let mut random = Random::new(SEED);
+    let head = generate::head(&mut random, 1);
+    let file = BufWriter::new(File::create(&path).expect("a file"));
+    let mut out = GzEncoder::new(file, flate2::Compression::default());
+    let rows = (0..500_000).map(|_| generate::row(&mut random, head.domain));
+    generate::write_xml(&mut out, &head, rows).expect("a report");
+    out.finish().expect("gzip").flush().expect("a file");
+    let (seconds, peak, tally) = ingest(dir, &path);
+    assert_eq!(tally["records"], 500_000, "{tally}");
+    let open = || BufReader::with_capacity(64 << 10, File::open(&path).expect("the file"));
+    let floor = best_of(1, || {
+        bare_stream(BufReader::with_capacity(64 << 10, GzDecoder::new(open())))
+    });
+    vec![
+        Figure {
+            name: "ingest a report of 500 000 records",
+            unit: "s",
+            measured: Some(seconds),
+            floor: Some(floor),
+            target: "",
+            more_is_better: false,
+        },
+        Figure {
+            name: "the same, peak memory",
+            unit: "MB",
+            measured: Some(peak as f64 / 1e6),
+            floor: None,
+            target: "< 64 to read it",
+            more_is_better: false,
+        },
+    ]
+}
+
+// ---------------------------------------------------------------- telling
+
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => String::from("-"),
+        Some(value) if value >= 100.0 => format!("{value:.0}"),
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+fn print_table(figures: &[Figure]) {
+    let width = figures
+        .iter()
+        .map(|figure| figure.name.len())
+        .max()
+        .unwrap_or_default()
+        .max(6);
+    println!(
+        "{:width$}  {:>10}  {:>10}  {:>6}  {:6}  target",
+        "figure", "dmarcdb", "floor", "ratio", "unit"
+    );
+    for figure in figures {
+        let (measured, floor, ratio) = (
+            number(figure.measured),
+            number(figure.floor),
+            number(figure.ratio()),
+        );
+        let line = format!(
+            "{:width$}  {measured:>10}  {floor:>10}  {ratio:>6}  {:6}  {}",
+            figure.name, figure.unit, figure.target
+        );
+        println!("{}", line.trim_end());
+    }
+}
+
+fn write_json(figures: &[Figure], dir: &Path) {
+    let figures: Vec<Value> = figures
+        .iter()
+        .map(|figure| {
+            json!({
+                "figure": figure.name, "unit": figure.unit, "measured": figure.measured, "floor": figure.floor,
+                "ratio": figure.ratio(), "target": figure.target,
+            })
+        })
+        .collect();
+    let target = dir
+        .ancestors()
+        .nth(2)
+        .expect("target/tmp/bench is below target");
+    let path = target.join("bench.json");
+    let text =
+        serde_json::to_string_pretty(&json!({ "seed": SEED, "figures": figures })).expect("JSON");
+    fs::write(&path, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    println!("\nwritten to {}", path.display());
+}
