@@ -308,7 +308,7 @@ fn file_name(origin: &Origin) -> Option<String> {
 }
 
 /// A bug of ours in one message must not cost the others: it becomes a problem, with the bytes kept.
-fn read_safely(bytes: &[u8], name: Option<&str>, settings: &reading::Settings) -> Reading {
+pub fn read_safely(bytes: &[u8], name: Option<&str>, settings: &reading::Settings) -> Reading {
     catch_unwind(AssertUnwindSafe(|| reading::read(bytes, name, settings))).unwrap_or_else(|_| {
         let refusal = Refusal::new(Code::Crash, "reading it failed: a bug in dmarcdb, please report it");
         Reading { problems: vec![Problem::whole(refusal, bytes)], ..Reading::default() }

@@ -88,7 +88,7 @@ fn fetch(
     account: &config::Account,
     args: &Args,
 ) -> Result<(), Error> {
-    let mut imap = account.imap(&config.limits).map_err(|error| Error::new(Status::Configuration, error))?;
+    let mut imap = account.open(&config.limits).map_err(|error| Error::new(Status::Configuration, error))?;
     if args.dry_run {
         imap.after = After::Keep;
     }
@@ -105,7 +105,7 @@ fn fetch(
     context.detail(format_args!("account `{}`: {server}", account.name));
     let mut source =
         ImapSource::connect(imap, Resume { mailboxes: mailboxes.collect() }).map_err(|error| source_error(&error))?;
-    let result = run.source(&mut source, settles, account.feedback, false);
+    let result = run.source(&mut source, settles, false, false);
     for notice in source.take_notices() {
         context.detail(notice);
     }

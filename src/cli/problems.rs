@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::answer::{self, FormatArgs, LimitArgs};
+use super::run::Run;
 use super::{Context, Error, Status};
 use crate::query::Database;
 use crate::query::problems::{self, Problem};
@@ -22,6 +23,7 @@ truncated, encrypted, too-large and so on.
 Examples:
   dmarcdb problems
   dmarcdb problems show 17
+  dmarcdb problems retry
   dmarcdb problems --format ndjson | jq -r .origin";
 
 /// Options of `dmarcdb problems`.
@@ -38,6 +40,8 @@ pub struct Args {
 enum Command {
     /// Show one problem and the beginning of what could not be read
     Show(ShowArgs),
+    /// Read again what waits, after an upgrade or with wider `[limits]`
+    Retry,
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,11 +86,25 @@ const PROBLEM: &[Field<Problem>] = &[
 /// # Errors
 /// As the exit statuses say.
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
-    let database = answer::open(context)?;
     match args.command {
-        None => list(context, &database, &args.list),
-        Some(Command::Show(args)) => show(&database, &args),
+        None => list(context, &answer::open(context)?, &args.list),
+        Some(Command::Show(args)) => show(&answer::open(context)?, &args),
+        Some(Command::Retry) => retry(context),
     }
+}
+
+/// Reads every waiting message again whose bytes were kept. The others are still where they were found.
+fn retry(context: &Context) -> Result<Status, Error> {
+    let config = context.config()?;
+    answer::open(context)?;
+    let mut run = Run::open(context, &config, false)?;
+    let retried = run.retry()?;
+    let gone = match retried.without_bytes {
+        0 => String::new(),
+        number => format!("; the bytes of {number} were not kept, ingest them again from where they are"),
+    };
+    context.note(format_args!("{} of {} are read now{gone}", retried.solved, retried.tried));
+    Ok(if retried.solved < retried.tried + retried.without_bytes { Status::Data } else { Status::Ok })
 }
 
 fn list(context: &Context, database: &Database, args: &ListArgs) -> Result<Status, Error> {

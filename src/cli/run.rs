@@ -13,7 +13,7 @@ use crate::ingest::{self, Observer, Options, Tally};
 use crate::reading;
 use crate::render::sanitize::Untrusted;
 use crate::source::{self, Origin, Source};
-use crate::store::{self, Kept, Ours, Store};
+use crate::store::{self, Kept, Ours, Retried, Store};
 
 /// How to print what was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -103,10 +103,49 @@ impl<'a> Run<'a> {
         result.map_err(|error| run_error(&error))
     }
 
+    /// Reads messages with problems again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn retry(&mut self) -> Result<Again, Error> {
+        let mut again = Again::default();
+        let failed = |error| store_error(&error);
+        for message in self.store.waiting().map_err(failed)? {
+            let waiting = self.store.waiting_message(message, self.options.reading.limits.message_bytes).map_err(failed)?;
+            let Some(bytes) = &waiting.bytes else {
+                again.without_bytes += 1;
+                continue;
+            };
+            again.tried += 1;
+            let name = waiting.origin.rsplit('/').next().map(str::to_owned);
+            let reading = ingest::read_safely(bytes, name.as_deref(), &self.options.reading);
+            let Options { reading: settings, ours, now, .. } = &self.options;
+            match self.store.keep_again(&waiting, bytes, reading, settings, ours, *now).map_err(failed)? {
+                Retried::Solved(kept) => {
+                    again.solved += 1;
+                    self.context.detail(format_args!("{}: {}", waiting.origin, kept.outcome.as_str()));
+                }
+                Retried::Waits => {}
+            }
+        }
+        Ok(again)
+    }
+
     /// Closes the database and hands out the counts.
     pub fn finish(self) -> Tally {
         self.tally
     }
+}
+
+/// What reading again came to, in messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Again {
+    /// Read again.
+    pub tried: u64,
+    /// Of these without a problem now.
+    pub solved: u64,
+    /// Not read again, because their bytes were too many to keep.
+    pub without_bytes: u64,
 }
 
 /// What a failed run exits with.
