@@ -298,7 +298,8 @@ impl Machine {
         if element.holds_text() {
             let text = std::mem::take(&mut self.text);
             let value = trim(&text);
-            if value.len() != text.len() {
+            // White space around the children of `reason` is layout.
+            if value.len() != text.len() && !value.is_empty() && element != Element::Reason {
                 self.warn("white-space", || format!("{element:?}"), || "white space around a value, left out".into());
             }
             self.value(element, value);
