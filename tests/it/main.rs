@@ -3,6 +3,7 @@
 mod answers;
 mod corpus;
 mod feedback;
+mod fetch;
 mod imap;
 mod imap_hostile;
 mod ingest;
