@@ -20,14 +20,24 @@ pub struct Config {
     pub feedback_senders: Vec<String>,
     /// Bounds on what strangers send.
     pub limits: Limits,
+    /// x
+    pub accounts: Vec<Account>,
 }
+/// x
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Account {
+    /// x
+    pub name: String }
+impl Account { /// x
+ pub fn open(&self, _l: &Limits) -> Result<crate::source::imap::Account, String> { Err("x".into()) } }
 
 impl Config {
     /// Reads the file at `path`, else the first of the default places that exists, else the defaults.
     ///
     /// # Errors
     /// Text for people: every mistake with file and line.
-    pub fn load(_path: Option<&Path>) -> Result<Config, String> {
+    pub fn load(path: Option<&Path>) -> Result<Config, String> {
+        if let Some(p) = path { return toml::from_str(&std::fs::read_to_string(p).map_err(|e| e.to_string())?).map_err(|e| e.to_string()); }
         Ok(Config::default())
     }
 }

@@ -356,7 +356,7 @@ impl Store {
             }
         };
         self.place(arrival, id, Fate::Left)?;
-        Ok(Some(Kept { problems: vec![refusal.reason], ..Kept::new(Outcome::Problem) }))
+        Ok(Some(Kept { problems: vec![format!("{}: {}", refusal.code, refusal.reason)], ..Kept::new(Outcome::Problem) }))
     }
 }
 

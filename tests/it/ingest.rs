@@ -129,8 +129,16 @@ fn a_dry_run_stores_nothing() {
 fn the_database_is_for_its_owner_alone() {
     let place = Place::new();
     place.write("a.xml", report("a", 3));
-    let db = place.path("deep/down/db.sqlite");
-    place.run(&["--db", db.to_str().unwrap(), "ingest", "a.xml"]).expect(0);
+    let db = place.path("deep/dmarcdb/dmarcdb.sqlite");
+    let data = place.path("deep");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_dmarcdb"))
+        .env_clear()
+        .env("XDG_DATA_HOME", &data)
+        .arg("ingest")
+        .arg(place.path("a.xml"))
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&db), 0o600);
     assert_eq!(mode(db.parent().unwrap()), 0o700);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: [(&str, &[&str]); 13] = [
     ("limits", &[]),
     ("problem", &[]),
-    ("config", &[]),
+    ("config", &["source"]),
     ("source", &[]),
     ("mail", &[]),
     ("unpack", &["mail"]),

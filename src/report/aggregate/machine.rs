@@ -298,9 +298,8 @@ impl Machine {
         if element.holds_text() {
             let text = std::mem::take(&mut self.text);
             let value = trim(&text);
-            // A reason is a bare word to some and holds elements to the others; their indentation is no value.
-            let indentation = element == Element::Reason && value.is_empty();
-            if value.len() != text.len() && !indentation {
+            // White space around the children of `reason` is layout.
+            if value.len() != text.len() && !value.is_empty() && element != Element::Reason {
                 self.warn("white-space", || format!("{element:?}"), || "white space around a value, left out".into());
             }
             self.value(element, value);
