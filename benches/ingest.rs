@@ -300,7 +300,7 @@ fn store_reports(db: &Path, reports: &[Report]) -> f64 {
                 received_at: None,
                 seen_at: 0,
                 settles: false,
-                reserved_for: None,
+                reserved: false,
             };
             let sha256 = &digest(number as u64);
             let read = Read {
