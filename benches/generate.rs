@@ -106,32 +106,14 @@ pub fn row(random: &mut Random, domain: &'static str) -> Row {
         (true, false) => format!("192.0.2.{}", 1 + random.below(40)),
         (true, true) => format!("2001:db8:10::{:x}", 1 + random.below(12)),
         (false, false) => {
-            format!(
-                "{}.{}.{}.{}",
-                11 + random.below(180),
-                random.below(256),
-                random.below(256),
-                1 + random.below(254)
-            )
+            format!("{}.{}.{}.{}", 11 + random.below(180), random.below(256), random.below(256), 1 + random.below(254))
         }
-        (false, true) => format!(
-            "2001:db8:{:x}::{:x}",
-            1 + random.below(0xffff),
-            1 + random.below(0xffff)
-        ),
+        (false, true) => format!("2001:db8:{:x}::{:x}", 1 + random.below(0xffff), 1 + random.below(0xffff)),
     };
-    let (dkim, spf) = if ours {
-        (random.chance(97), random.chance(70))
-    } else {
-        (random.chance(20), random.chance(5))
-    };
+    let (dkim, spf) = if ours { (random.chance(97), random.chance(70)) } else { (random.chance(20), random.chance(5)) };
     let failed = !dkim && !spf;
     let doubled = random.below(12);
-    let messages = if random.chance(60) {
-        1
-    } else {
-        1 + random.below(1 << doubled) as i64
-    };
+    let messages = if random.chance(60) { 1 } else { 1 + random.below(1 << doubled) as i64 };
     Row {
         source_ip,
         messages,
@@ -139,30 +121,15 @@ pub fn row(random: &mut Random, domain: &'static str) -> Row {
         dkim,
         spf,
         header_from: domain,
-        envelope_from: if spf {
-            domain.to_owned()
-        } else {
-            format!("bounce{}.mailer.example", random.below(30))
-        },
+        envelope_from: if spf { domain.to_owned() } else { format!("bounce{}.mailer.example", random.below(30)) },
         selector: random.pick(&SELECTORS),
         forwarded: failed && random.chance(20),
     }
 }
 
 /// Writes a report; `rows` are made as they are written, so a report may be larger than memory.
-pub fn write_xml(
-    out: &mut impl Write,
-    head: &Head,
-    rows: impl Iterator<Item = Row>,
-) -> io::Result<()> {
-    let Head {
-        org_name,
-        org_email,
-        report_id,
-        domain,
-        begin_at,
-        end_at,
-    } = head;
+pub fn write_xml(out: &mut impl Write, head: &Head, rows: impl Iterator<Item = Row>) -> io::Result<()> {
+    let Head { org_name, org_email, report_id, domain, begin_at, end_at } = head;
     write!(
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\" ?>\n<feedback>\n  <version>1.0</version>\n  <report_metadata>\n    \
@@ -183,27 +150,14 @@ pub fn word(passed: bool) -> &'static str {
 }
 
 fn write_row(out: &mut impl Write, row: &Row) -> io::Result<()> {
-    let Row {
-        source_ip,
-        messages,
-        dkim,
-        spf,
-        header_from,
-        envelope_from,
-        selector,
-        ..
-    } = row;
+    let Row { source_ip, messages, dkim, spf, header_from, envelope_from, selector, .. } = row;
     let disposition = ["none", "quarantine", "reject"][row.disposition as usize];
     let reason = if row.forwarded {
         "\n        <reason>\n          <type>local_policy</type>\n          <comment>arc=pass</comment>\n        </reason>"
     } else {
         ""
     };
-    let (dkim, spf, spf_result) = (
-        word(*dkim),
-        word(*spf),
-        if *spf { "pass" } else { "softfail" },
-    );
+    let (dkim, spf, spf_result) = (word(*dkim), word(*spf), if *spf { "pass" } else { "softfail" });
     write!(
         out,
         "  <record>\n    <row>\n      <source_ip>{source_ip}</source_ip>\n      <count>{messages}</count>\n      \
@@ -248,52 +202,24 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-    archive
-        .start_file(name, zip::write::SimpleFileOptions::default())
-        .expect("a member");
+    archive.start_file(name, zip::write::SimpleFileOptions::default()).expect("a member");
     archive.write_all(bytes).expect("memory");
     archive.finish().expect("an archive").into_inner()
 }
 
 /// The report as the file it comes in, with that file's extension: mostly mail, with gzip or zip in it.
 pub fn packed(random: &mut Random, report: &Report) -> (Vec<u8>, &'static str) {
-    let Head {
-        domain,
-        begin_at,
-        end_at,
-        ..
-    } = report.head;
+    let Head { domain, begin_at, end_at, .. } = report.head;
     let name = format!("receiver.example!{domain}!{begin_at}!{end_at}.xml");
     match random.below(10) {
-        0..=5 => (
-            mail(
-                report,
-                "application/gzip",
-                &format!("{name}.gz"),
-                &gzip(&report.xml),
-            ),
-            "eml",
-        ),
-        6..=8 => (
-            mail(
-                report,
-                "application/zip",
-                &format!("{name}.zip"),
-                &zip(&name, &report.xml),
-            ),
-            "eml",
-        ),
+        0..=5 => (mail(report, "application/gzip", &format!("{name}.gz"), &gzip(&report.xml)), "eml"),
+        6..=8 => (mail(report, "application/zip", &format!("{name}.zip"), &zip(&name, &report.xml)), "eml"),
         _ => (gzip(&report.xml), "xml.gz"),
     }
 }
 
 fn mail(report: &Report, media_type: &str, name: &str, attachment: &[u8]) -> Vec<u8> {
-    let Head {
-        org_email,
-        report_id,
-        domain,
-        ..
-    } = &report.head;
+    let Head { org_email, report_id, domain, .. } = &report.head;
     let mut text = format!(
         "Received: from mail.receiver.example (mail.receiver.example [198.51.100.9])\r\n\tby mx.example.com (Postfix) \
          with ESMTPS id 4kXy2zABCDE\r\n\tfor <dmarc@example.com>; Mon, 10 Aug 2026 04:00:00 +0000\r\nFrom: {org_email}\r\n\
@@ -314,17 +240,10 @@ fn mail(report: &Report, media_type: &str, name: &str, attachment: &[u8]) -> Vec
 fn base64(bytes: &[u8], out: &mut String) {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for group in bytes.chunks(3) {
-        let bits = group
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - group.len()));
+        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for position in 0..4 {
             let letter = LETTERS[(bits >> (18 - 6 * position) & 63) as usize];
-            out.push(if position <= group.len() {
-                char::from(letter)
-            } else {
-                '='
-            });
+            out.push(if position <= group.len() { char::from(letter) } else { '=' });
         }
     }
 }

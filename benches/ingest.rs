@@ -50,11 +50,7 @@ impl Figure {
     /// How many times the floor's cost this costs.
     fn ratio(&self) -> Option<f64> {
         let (measured, floor) = (self.measured?, self.floor?);
-        Some(if self.more_is_better {
-            floor / measured
-        } else {
-            measured / floor
-        })
+        Some(if self.more_is_better { floor / measured } else { measured / floor })
     }
 }
 
@@ -70,11 +66,7 @@ fn main() -> ExitCode {
     if cfg!(debug_assertions) {
         eprintln!("warning: not a release build");
     }
-    let filter = arguments
-        .iter()
-        .find(|argument| !argument.starts_with('-'))
-        .cloned()
-        .unwrap_or_default();
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-')).cloned().unwrap_or_default();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     fs::create_dir_all(&dir).expect("target/tmp/bench");
     let groups: [(&str, Group); 6] = [
@@ -104,11 +96,7 @@ fn start_up(_: &Path) -> Vec<Figure> {
         let mut times: Vec<f64> = (0..51)
             .map(|_| {
                 let start = Instant::now();
-                let status = Command::new(program)
-                    .arg(argument)
-                    .stdout(Stdio::null())
-                    .status()
-                    .expect(program);
+                let status = Command::new(program).arg(argument).stdout(Stdio::null()).status().expect(program);
                 assert!(status.success(), "{program}: {status}");
                 start.elapsed().as_secs_f64() * 1e3
             })
@@ -135,10 +123,7 @@ fn best_of<T>(times: usize, mut run: impl FnMut() -> T) -> f64 {
         black_box(run());
         start.elapsed().as_secs_f64()
     };
-    (0..times)
-        .map(one)
-        .min_by(f64::total_cmp)
-        .expect("at least one run")
+    (0..times).map(one).min_by(f64::total_cmp).expect("at least one run")
 }
 
 fn reading(_: &Path) -> Vec<Figure> {
@@ -260,9 +245,7 @@ fn bare_inflate(packed: &[u8]) -> u64 {
 /// The reports of one run and their records in all.
 fn reports(number: u64) -> (Vec<Report>, u64) {
     let mut random = Random::new(SEED ^ number);
-    let reports: Vec<Report> = (0..number)
-        .map(|one| generate::report(&mut random, one, None))
-        .collect();
+    let reports: Vec<Report> = (0..number).map(|one| generate::report(&mut random, one, None)).collect();
     let records = reports.iter().map(|report| report.rows.len() as u64).sum();
     (reports, records)
 }
@@ -291,36 +274,17 @@ fn store_reports(db: &Path, reports: &[Report]) -> f64 {
         let start = Instant::now();
         store.begin().expect("a transaction");
         for (number, (report, reading)) in reports.iter().zip(readings).enumerate() {
-            let origin = Origin::File {
-                path: PathBuf::from(format!("/var/mail/{number}.xml")),
-                index: None,
-            };
-            let arrival = Arrival {
-                origin: &origin,
-                received_at: None,
-                seen_at: 0,
-                settles: false,
-                reserved: false,
-            };
+            let origin = Origin::File { path: PathBuf::from(format!("/var/mail/{number}.xml")), index: None };
+            let arrival = Arrival { origin: &origin, received_at: None, seen_at: 0, settles: false, reserved: false };
             let sha256 = &digest(number as u64);
-            let read = Read {
-                bytes: &report.xml,
-                sha256,
-                name: None,
-                reading,
-            };
-            let kept = store
-                .keep(&arrival, read, &settings, &Ours::default())
-                .expect("a report is kept");
+            let read = Read { bytes: &report.xml, sha256, name: None, reading };
+            let kept = store.keep(&arrival, read, &settings, &Ours::default()).expect("a report is kept");
             assert_eq!(kept.records, report.rows.len() as u64);
         }
         store.commit().expect("a commit");
         start.elapsed().as_secs_f64()
     };
-    (0..3)
-        .map(|_| run())
-        .min_by(f64::total_cmp)
-        .expect("three runs")
+    (0..3).map(|_| run()).min_by(f64::total_cmp).expect("three runs")
 }
 
 /// Removes a database and what SQLite and the store keep beside it.
@@ -335,18 +299,10 @@ fn remove(db: &Path) {
 fn fresh(db: &Path) -> Connection {
     remove(db);
     let connection = Connection::open(db).expect("a database");
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .expect("WAL");
-    connection
-        .pragma_update(None, "synchronous", "NORMAL")
-        .expect("synchronous");
-    connection
-        .pragma_update(None, "foreign_keys", true)
-        .expect("foreign keys");
-    connection
-        .execute_batch(include_str!("../schema.sql"))
-        .expect("schema.sql");
+    connection.pragma_update(None, "journal_mode", "WAL").expect("WAL");
+    connection.pragma_update(None, "synchronous", "NORMAL").expect("synchronous");
+    connection.pragma_update(None, "foreign_keys", true).expect("foreign keys");
+    connection.execute_batch(include_str!("../schema.sql")).expect("schema.sql");
     connection
 }
 
@@ -358,10 +314,7 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn new(db: &'a Connection, sql: &str) -> Self {
-        Words {
-            ids: HashMap::new(),
-            insert: db.prepare(sql).expect(sql),
-        }
+        Words { ids: HashMap::new(), insert: db.prepare(sql).expect(sql) }
     }
 
     fn id(&mut self, word: &str) -> i64 {
@@ -381,14 +334,10 @@ fn bare_insert(path: &Path, reports: &[Report]) -> i64 {
     {
         let mut text = Words::new(&db, "INSERT INTO text (value) VALUES (?)");
         let mut address = Words::new(&db, "INSERT INTO address (ip) VALUES (?)");
-        let mut auth_sets = Words::new(
-            &db,
-            "INSERT INTO auth_set (digest) VALUES (CAST(? AS BLOB))",
-        );
+        let mut auth_sets = Words::new(&db, "INSERT INTO auth_set (digest) VALUES (CAST(? AS BLOB))");
         let prepare = |sql: &str| db.prepare(sql).expect(sql);
-        let mut message = prepare(
-            "INSERT INTO message (sha256, origin, seen_at, bytes, outcome) VALUES (?, ?, 0, 1000, 'stored')",
-        );
+        let mut message =
+            prepare("INSERT INTO message (sha256, origin, seen_at, bytes, outcome) VALUES (?, ?, 0, 1000, 'stored')");
         let mut report = prepare(
             "INSERT INTO report (kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at,
                identity, content_hash, records_seen, records, messages)
@@ -402,23 +351,15 @@ fn bare_insert(path: &Path, reports: &[Report]) -> i64 {
             "INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from,
                auth_set, reason_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
         );
-        let mut dkim = prepare(
-            "INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)",
-        );
-        let mut spf = prepare(
-            "INSERT INTO spf_result (auth_set, ordinal, domain, scope, result) VALUES (?, 0, ?, 'mfrom', ?)",
-        );
+        let mut dkim =
+            prepare("INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)");
+        let mut spf =
+            prepare("INSERT INTO spf_result (auth_set, ordinal, domain, scope, result) VALUES (?, 0, ?, 'mfrom', ?)");
         for (number, one) in reports.iter().enumerate() {
             let digest = digest(number as u64);
-            let message = message
-                .insert(params![digest, format!("/var/mail/{number}.eml")])
-                .expect("message");
+            let message = message.insert(params![digest, format!("/var/mail/{number}.eml")]).expect("message");
             let head = &one.head;
-            let (org_name, org_email, domain) = (
-                text.id(head.org_name),
-                text.id(head.org_email),
-                text.id(head.domain),
-            );
+            let (org_name, org_email, domain) = (text.id(head.org_name), text.id(head.org_email), text.id(head.domain));
             let messages: i64 = one.rows.iter().map(|row| row.messages).sum();
             let values = params![
                 message,
@@ -438,25 +379,14 @@ fn bare_insert(path: &Path, reports: &[Report]) -> i64 {
             aggregate.execute([id]).expect("aggregate");
             for (ordinal, row) in one.rows.iter().enumerate() {
                 let source = address.id(&row.source_ip);
-                let (header_from, envelope_from) =
-                    (text.id(row.header_from), text.id(&row.envelope_from));
-                let key = format!(
-                    "{}{}{}{}{}",
-                    row.header_from, row.envelope_from, row.selector, row.dkim, row.spf
-                );
+                let (header_from, envelope_from) = (text.id(row.header_from), text.id(&row.envelope_from));
+                let key = format!("{}{}{}{}{}", row.header_from, row.envelope_from, row.selector, row.dkim, row.spf);
                 let known = auth_sets.ids.len();
                 let auth_set = auth_sets.id(&key);
                 if auth_sets.ids.len() > known {
                     let selector = text.id(row.selector);
-                    dkim.execute(params![
-                        auth_set,
-                        header_from,
-                        selector,
-                        generate::word(row.dkim)
-                    ])
-                    .expect("dkim");
-                    spf.execute(params![auth_set, envelope_from, generate::word(row.spf)])
-                        .expect("spf");
+                    dkim.execute(params![auth_set, header_from, selector, generate::word(row.dkim)]).expect("dkim");
+                    spf.execute(params![auth_set, envelope_from, generate::word(row.spf)]).expect("spf");
                 }
                 let values = params![
                     id,
@@ -482,11 +412,7 @@ fn bare_insert(path: &Path, reports: &[Report]) -> i64 {
 fn digest(number: u64) -> [u8; 32] {
     let mut digest = [0; 32];
     for (index, part) in digest.chunks_mut(8).enumerate() {
-        part.copy_from_slice(
-            &(number ^ (index as u64) << 60)
-                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                .to_be_bytes(),
-        );
+        part.copy_from_slice(&(number ^ (index as u64) << 60).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
     }
     digest
 }
@@ -520,12 +446,7 @@ fn ingest(dir: &Path, input: &Path) -> (f64, u64, Value) {
     };
     let seconds = start.elapsed().as_secs_f64();
     let mut answer = String::new();
-    child
-        .stdout
-        .take()
-        .expect("a pipe")
-        .read_to_string(&mut answer)
-        .expect("an answer");
+    child.stdout.take().expect("a pipe").read_to_string(&mut answer).expect("an answer");
     assert!(status.success(), "ingest {}: {status}", input.display());
     (seconds, peak, serde_json::from_str(&answer).expect("JSON"))
 }
@@ -534,12 +455,7 @@ fn ingest(dir: &Path, input: &Path) -> (f64, u64, Value) {
 fn peak_bytes(status: &Path) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kilobytes| kilobytes * 1024)
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 fn ingesting(dir: &Path, number: u64) -> Vec<Figure> {
@@ -560,22 +476,13 @@ fn ingesting(dir: &Path, number: u64) -> Vec<Figure> {
         (best, most) = (best.min(seconds), most.max(peak));
     }
     let events = best_of(3, || {
-        reports
-            .iter()
-            .map(|report| bare_events(std::str::from_utf8(&report.xml).expect("UTF-8")))
-            .sum::<u64>()
+        reports.iter().map(|report| bare_events(std::str::from_utf8(&report.xml).expect("UTF-8"))).sum::<u64>()
     });
     let insert = best_of(3, || bare_insert(&dir.join("floor.sqlite"), &reports));
     let (time, memory) = if number == 1_000 {
-        (
-            "ingest 1 000 packed reports",
-            "ingest 1 000 packed reports, peak memory",
-        )
+        ("ingest 1 000 packed reports", "ingest 1 000 packed reports, peak memory")
     } else {
-        (
-            "ingest 5 000 packed reports",
-            "ingest 5 000 packed reports, peak memory",
-        )
+        ("ingest 5 000 packed reports", "ingest 5 000 packed reports, peak memory")
     };
     eprintln!("  {number} reports, {records} records");
     vec![
@@ -611,9 +518,7 @@ fn huge(dir: &Path) -> Vec<Figure> {
     let (seconds, peak, tally) = ingest(dir, &path);
     assert_eq!(tally["records"], 500_000, "{tally}");
     let open = || BufReader::with_capacity(64 << 10, File::open(&path).expect("the file"));
-    let floor = best_of(1, || {
-        bare_stream(BufReader::with_capacity(64 << 10, GzDecoder::new(open())))
-    });
+    let floor = best_of(1, || bare_stream(BufReader::with_capacity(64 << 10, GzDecoder::new(open()))));
     vec![
         Figure {
             name: "ingest a report of 500 000 records",
@@ -646,22 +551,10 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn print_table(figures: &[Figure]) {
-    let width = figures
-        .iter()
-        .map(|figure| figure.name.len())
-        .max()
-        .unwrap_or_default()
-        .max(6);
-    println!(
-        "{:width$}  {:>10}  {:>10}  {:>6}  {:6}  target",
-        "figure", "dmarcdb", "floor", "ratio", "unit"
-    );
+    let width = figures.iter().map(|figure| figure.name.len()).max().unwrap_or_default().max(6);
+    println!("{:width$}  {:>10}  {:>10}  {:>6}  {:6}  target", "figure", "dmarcdb", "floor", "ratio", "unit");
     for figure in figures {
-        let (measured, floor, ratio) = (
-            number(figure.measured),
-            number(figure.floor),
-            number(figure.ratio()),
-        );
+        let (measured, floor, ratio) = (number(figure.measured), number(figure.floor), number(figure.ratio()));
         let line = format!(
             "{:width$}  {measured:>10}  {floor:>10}  {ratio:>6}  {:6}  {}",
             figure.name, figure.unit, figure.target
@@ -680,13 +573,9 @@ fn write_json(figures: &[Figure], dir: &Path) {
             })
         })
         .collect();
-    let target = dir
-        .ancestors()
-        .nth(2)
-        .expect("target/tmp/bench is below target");
+    let target = dir.ancestors().nth(2).expect("target/tmp/bench is below target");
     let path = target.join("bench.json");
-    let text =
-        serde_json::to_string_pretty(&json!({ "seed": SEED, "figures": figures })).expect("JSON");
+    let text = serde_json::to_string_pretty(&json!({ "seed": SEED, "figures": figures })).expect("JSON");
     fs::write(&path, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     println!("\nwritten to {}", path.display());
 }

@@ -27,9 +27,14 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Account {
     /// x
-    pub name: String }
-impl Account { /// x
- pub fn open(&self, _l: &Limits) -> Result<crate::source::imap::Account, String> { Err("x".into()) } }
+    pub name: String,
+}
+impl Account {
+    /// x
+    pub fn open(&self, _l: &Limits) -> Result<crate::source::imap::Account, String> {
+        Err("x".into())
+    }
+}
 
 impl Config {
     /// Reads the file at `path`, else the first of the default places that exists, else the defaults.
@@ -37,7 +42,9 @@ impl Config {
     /// # Errors
     /// Text for people: every mistake with file and line.
     pub fn load(path: Option<&Path>) -> Result<Config, String> {
-        if let Some(p) = path { return toml::from_str(&std::fs::read_to_string(p).map_err(|e| e.to_string())?).map_err(|e| e.to_string()); }
+        if let Some(p) = path {
+            return toml::from_str(&std::fs::read_to_string(p).map_err(|e| e.to_string())?).map_err(|e| e.to_string());
+        }
         Ok(Config::default())
     }
 }

@@ -387,13 +387,20 @@ impl Writer<'_> {
         let Options { now, settles, ours, reading: settings, reserved, .. } = self.options;
         match what {
             What::Refused { origin, bytes, refused } => {
-                let arrival = Arrival { origin: &origin, received_at: None, seen_at: *now, settles: *settles, reserved: *reserved };
+                let arrival = Arrival {
+                    origin: &origin,
+                    received_at: None,
+                    seen_at: *now,
+                    settles: *settles,
+                    reserved: *reserved,
+                };
                 let kept = self.store.keep_refused(&arrival, bytes, &refused)?;
                 Ok((origin, kept))
             }
             What::Read { message, sha256, name, reading } => {
                 let Message { origin, bytes, received_at } = message;
-                let arrival = Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved: *reserved };
+                let arrival =
+                    Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved: *reserved };
                 let read = store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading };
                 let kept = self.store.keep(&arrival, read, settings, ours)?;
                 Ok((origin, Some(kept)))

@@ -133,10 +133,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal for `code`, told as `reason`.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Refusal {
-            code,
-            reason: reason.into(),
-        }
+        Refusal { code, reason: reason.into() }
     }
 }
 
@@ -198,7 +195,12 @@ impl Warning {
 
     /// Adds a warning to a list, or counts it where its code is there already: a report of a million rows that all
     /// spell `Pass` in upper case has one warning, not a million.
-    pub fn note(list: &mut Vec<Warning>, code: &'static str, place: impl FnOnce() -> String, text: impl FnOnce() -> String) {
+    pub fn note(
+        list: &mut Vec<Warning>,
+        code: &'static str,
+        place: impl FnOnce() -> String,
+        text: impl FnOnce() -> String,
+    ) {
         match list.iter_mut().find(|warning| warning.code == code) {
             Some(warning) => warning.times = warning.times.saturating_add(1),
             None => list.push(Warning::new(code, place(), text())),

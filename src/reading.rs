@@ -113,7 +113,8 @@ const HELD_CHUNKS: usize = 4;
 
 /// Reads a message: a mail, or a bare file of any kind that a mail may carry.
 pub fn read(message: &[u8], name: Option<&str>, settings: &Settings) -> Reading {
-    let mut reader = Reader { settings, budget: Budget::new(&settings.limits), reading: Reading::default(), only: None };
+    let mut reader =
+        Reader { settings, budget: Budget::new(&settings.limits), reading: Reading::default(), only: None };
     match unpack::looks(message) {
         Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Empty => reader.bare(message, name),
         Looks::Message | Looks::Html | Looks::Text | Looks::Binary => reader.mail(message, "", 0),
@@ -172,7 +173,8 @@ impl Label<'_> {
     fn promises_report(self) -> bool {
         let name = self.file_name.unwrap_or("").to_ascii_lowercase();
         let ends = [".xml", ".xml.gz", ".xml.zip", ".json.gz", ".gz"].iter().any(|end| name.ends_with(end));
-        ends || name.contains('!') || self.content_type.is_some_and(|declared| declared.starts_with("application/tlsrpt"))
+        ends || name.contains('!')
+            || self.content_type.is_some_and(|declared| declared.starts_with("application/tlsrpt"))
     }
 }
 
@@ -195,7 +197,9 @@ impl Reader<'_> {
     fn mail(&mut self, message: &[u8], at: &str, depth: usize) {
         let mail = match mail::parse(message, self.limits()) {
             Ok(mail) => mail,
-            Err(refusal) => return self.reading.problems.push(Problem { part: at.into(), ..Problem::whole(refusal, message) }),
+            Err(refusal) => {
+                return self.reading.problems.push(Problem { part: at.into(), ..Problem::whole(refusal, message) });
+            }
         };
         let Some(root) = mail.entities.first() else { return };
         if self.reading.head.is_none() {
@@ -353,14 +357,17 @@ impl Reader<'_> {
         let (bytes, head) = seen(&content);
         let refusal = match looks {
             // Yahoo and AOL, May 2023: gzip of six letters.
-            Looks::Text if head.trim_ascii() == b"unused" => Refusal::new(Code::Unused, "the word `unused` in place of a report"),
+            Looks::Text if head.trim_ascii() == b"unused" => {
+                Refusal::new(Code::Unused, "the word `unused` in place of a report")
+            }
             Looks::Html if containers > 0 || label.promises_report() => {
                 Refusal::new(Code::Html, "a web page in place of a report")
             }
             Looks::Empty if label.promises_report() => Refusal::new(Code::Empty, "nothing in place of a report"),
-            Looks::Text | Looks::Binary if containers == 0 && label.promises_report() => {
-                Refusal::new(Code::Corrupt, "neither gzip, zip, XML nor JSON, although its name or type promises a report")
-            }
+            Looks::Text | Looks::Binary if containers == 0 && label.promises_report() => Refusal::new(
+                Code::Corrupt,
+                "neither gzip, zip, XML nor JSON, although its name or type promises a report",
+            ),
             _ => return,
         };
         self.reading.problems.push(Problem {
@@ -419,8 +426,15 @@ fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
     };
     let from = root.header("from").map(|from| address::mailboxes(&from));
     MailHead {
-        message_id: root.header("message-id").map(|id| bounded(id.trim_matches(['<', '>', ' ']))).filter(|id| !id.is_empty()),
-        from_address: from.into_iter().flatten().find_map(|mailbox| mailbox.address.ok()).map(|address| bounded(&address.canonical())),
+        message_id: root
+            .header("message-id")
+            .map(|id| bounded(id.trim_matches(['<', '>', ' '])))
+            .filter(|id| !id.is_empty()),
+        from_address: from
+            .into_iter()
+            .flatten()
+            .find_map(|mailbox| mailbox.address.ok())
+            .map(|address| bounded(&address.canonical())),
         subject: root.header_decoded("subject").map(|subject| bounded(&subject)),
         sent_at: root.header("date").and_then(|date| date::mail(&date)),
         auth,

@@ -108,20 +108,11 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
 pub fn look() -> Look {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let terminal = io::stdout().is_terminal();
-    let columns = variable("COLUMNS")
-        .and_then(|value| value.to_str()?.parse().ok())
-        .filter(|width| *width > 0);
-    let size = || {
-        terminal
-            .then(terminal_size::terminal_size)
-            .flatten()
-            .map(|(width, _)| usize::from(width.0))
-    };
+    let columns = variable("COLUMNS").and_then(|value| value.to_str()?.parse().ok()).filter(|width| *width > 0);
+    let size = || terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
     Look {
         width: columns.or_else(size).unwrap_or(WIDTH),
-        colour: terminal
-            && variable("NO_COLOR").is_none()
-            && variable("TERM").is_none_or(|term| term != "dumb"),
+        colour: terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb"),
     }
 }
 
@@ -145,10 +136,7 @@ pub fn list<T>(
     fields: &'static [Field<T>],
     each: impl FnOnce(&mut dyn FnMut(T) -> Result<bool, Error>) -> Result<(), Error>,
 ) -> Result<Listed, Error> {
-    let mut listed = Listed {
-        rows: 0,
-        more: false,
-    };
+    let mut listed = Listed { rows: 0, more: false };
     let mut sheet = Sheet::begin(&mut *out, format, look(), fields)?;
     each(&mut |row| {
         listed.more = listed.rows == limit;
@@ -162,10 +150,7 @@ pub fn list<T>(
     if format == Format::Table {
         if listed.more {
             let shown = number::count(i64::try_from(listed.rows).unwrap_or(i64::MAX), "row");
-            writeln!(
-                out,
-                "There are more than these {shown}: --limit 0 shows all."
-            )?;
+            writeln!(out, "There are more than these {shown}: --limit 0 shows all.")?;
         }
         no_room(out, &left_out)?;
     }
@@ -193,12 +178,7 @@ pub fn table<'a, T: 'a>(
 ///
 /// # Errors
 /// Of the writer.
-pub fn say_empty(
-    context: &Context,
-    out: &mut impl Write,
-    format: Format,
-    text: &str,
-) -> io::Result<()> {
+pub fn say_empty(context: &Context, out: &mut impl Write, format: Format, text: &str) -> io::Result<()> {
     match format {
         Format::Table => writeln!(out, "{}", Untrusted(text)),
         _ => {
@@ -216,11 +196,7 @@ pub fn no_room(out: &mut impl Write, left_out: &[&str]) -> io::Result<()> {
     if left_out.is_empty() {
         return Ok(());
     }
-    writeln!(
-        out,
-        "No room for {}: widen the terminal, or --format csv.",
-        left_out.join(", ")
-    )
+    writeln!(out, "No room for {}: widen the terminal, or --format csv.", left_out.join(", "))
 }
 
 #[cfg(test)]

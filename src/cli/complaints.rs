@@ -39,25 +39,15 @@ pub struct Args {
 
 const COMPLAINT: &[Field<Complaint>] = &[
     Field::id("id", |row: &Complaint| row.id.into()),
-    Field::text("feedback_type", |row: &Complaint| {
-        (&row.feedback_type).into()
-    }),
+    Field::text("feedback_type", |row: &Complaint| (&row.feedback_type).into()),
     Field::text("provider", |row: &Complaint| (&row.provider).into()).if_wide(3),
     Field::text("source_ip", |row: &Complaint| (&row.source_ip).into()).if_wide(4),
     Field::time("arrived_at", |row: &Complaint| row.arrived_at.into()),
     Field::integer("incidents", |row: &Complaint| row.incidents.into()).if_wide(6),
     Field::text("recipient", |row: &Complaint| (&row.recipient).into()),
-    Field::text("recipient_status", |row: &Complaint| {
-        (&row.recipient_status).into()
-    }),
-    Field::text("recipient_via", |row: &Complaint| {
-        (&row.recipient_via).into()
-    })
-    .data_only(),
-    Field::text("original_mail_from", |row: &Complaint| {
-        (&row.original_mail_from).into()
-    })
-    .data_only(),
+    Field::text("recipient_status", |row: &Complaint| (&row.recipient_status).into()),
+    Field::text("recipient_via", |row: &Complaint| (&row.recipient_via).into()).data_only(),
+    Field::text("original_mail_from", |row: &Complaint| (&row.original_mail_from).into()).data_only(),
     Field::text("header_from", |row: &Complaint| (&row.header_from).into()).if_wide(5),
     Field::text("message_id", |row: &Complaint| (&row.message_id).into()).data_only(),
     Field::flag("trusted", |row: &Complaint| row.trusted.into()),
@@ -68,27 +58,12 @@ const COMPLAINT: &[Field<Complaint>] = &[
     Field::time("sent_at", |row: &Complaint| row.sent_at.into()).data_only(),
     Field::text("list_id", |row: &Complaint| (&row.list_id).into()).data_only(),
     Field::text("user_agent", |row: &Complaint| (&row.user_agent).into()).data_only(),
-    Field::text("provider_source", |row: &Complaint| {
-        (&row.provider_source).into()
-    })
-    .data_only(),
-    Field::json("reported_domains", |row: &Complaint| {
-        (&row.reported_domains).into()
-    }),
-    Field::json("reported_uris", |row: &Complaint| {
-        (&row.reported_uris).into()
-    }),
-    Field::json("dkim_signatures", |row: &Complaint| {
-        (&row.dkim_signatures).into()
-    }),
-    Field::text("cfbl_feedback_id", |row: &Complaint| {
-        (&row.cfbl_feedback_id).into()
-    })
-    .data_only(),
-    Field::text("source_ip_via", |row: &Complaint| {
-        (&row.source_ip_via).into()
-    })
-    .data_only(),
+    Field::text("provider_source", |row: &Complaint| (&row.provider_source).into()).data_only(),
+    Field::json("reported_domains", |row: &Complaint| (&row.reported_domains).into()),
+    Field::json("reported_uris", |row: &Complaint| (&row.reported_uris).into()),
+    Field::json("dkim_signatures", |row: &Complaint| (&row.dkim_signatures).into()),
+    Field::text("cfbl_feedback_id", |row: &Complaint| (&row.cfbl_feedback_id).into()).data_only(),
+    Field::text("source_ip_via", |row: &Complaint| (&row.source_ip_via).into()).data_only(),
     Field::text("origin", |row: &Complaint| (&row.origin).into()).data_only(),
     Field::time("seen_at", |row: &Complaint| row.seen_at.into()).data_only(),
 ];
@@ -101,10 +76,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
     let reach = extent::of_complaints(&database, context.now)?;
     let newest = reach.newest;
-    let window = args
-        .window
-        .resolve(context.now, reach)
-        .map_err(|text| Error::new(Status::Usage, text))?;
+    let window = args.window.resolve(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();

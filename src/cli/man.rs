@@ -31,12 +31,7 @@ pub fn run(_context: &Context, args: Args) -> Result<Status, Error> {
     if let Some(directory) = args.out {
         fs::create_dir_all(&directory)
             .and_then(|()| clap_mangen::generate_to(command, &directory))
-            .map_err(|error| {
-                Error::new(
-                    Status::CannotCreate,
-                    format_args!("{}: {error}", directory.display()),
-                )
-            })?;
+            .map_err(|error| Error::new(Status::CannotCreate, format_args!("{}: {error}", directory.display())))?;
         return Ok(Status::Ok);
     }
     let mut page = Vec::new();

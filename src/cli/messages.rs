@@ -84,10 +84,7 @@ const MESSAGE: &[Field<Message>] = &[
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
     let reach = extent::of_messages(&database)?;
-    let window = args
-        .window
-        .resolve_or_all(context.now, reach)
-        .map_err(|text| Error::new(Status::Usage, text))?;
+    let window = args.window.resolve_or_all(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();

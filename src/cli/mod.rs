@@ -114,16 +114,12 @@ impl Context {
     /// # Errors
     /// A file that was named but cannot be read, or one with mistakes in it: [`Status::Configuration`].
     pub fn config(&self) -> Result<Config, Error> {
-        Config::load(self.config_path.as_deref())
-            .map_err(|error| Error::new(Status::Configuration, error))
+        Config::load(self.config_path.as_deref()).map_err(|error| Error::new(Status::Configuration, error))
     }
 
     /// The database file: `--db`, `$DMARCDB_DB`, `db` in the configuration, `$XDG_DATA_HOME/dmarcdb/dmarcdb.sqlite`.
     pub fn db_path(&self, config: &Config) -> PathBuf {
-        self.db_option
-            .clone()
-            .or_else(|| config.db.clone())
-            .unwrap_or_else(default_db)
+        self.db_option.clone().or_else(|| config.db.clone()).unwrap_or_else(default_db)
     }
 
     /// A line on standard error unless `-q`.
@@ -147,12 +143,9 @@ impl Context {
 }
 
 fn default_db() -> PathBuf {
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let data = data.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-    data.unwrap_or_else(|| Path::new(".").to_path_buf())
-        .join("dmarcdb/dmarcdb.sqlite")
+    data.unwrap_or_else(|| Path::new(".").to_path_buf()).join("dmarcdb/dmarcdb.sqlite")
 }
 
 /// Why a command failed: what to exit with and what to say.
@@ -167,10 +160,7 @@ pub struct Error {
 impl Error {
     /// An error that ends the command with `status`.
     pub fn new(status: Status, text: impl Display) -> Self {
-        Error {
-            status,
-            text: text.to_string(),
-        }
+        Error { status, text: text.to_string() }
     }
 }
 
@@ -198,11 +188,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let status = if error.use_stderr() {
-                Status::Usage
-            } else {
-                Status::Ok
-            };
+            let status = if error.use_stderr() { Status::Usage } else { Status::Ok };
             let _ = error.print();
             return status.into();
         }

@@ -111,16 +111,9 @@ fn list(context: &Context, database: &Database, args: &ListArgs) -> Result<Statu
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();
-    let listed = answer::list(&mut out, format, limit, PROBLEM, |take| {
-        problems::each(database, args.all, take)
-    })?;
+    let listed = answer::list(&mut out, format, limit, PROBLEM, |take| problems::each(database, args.all, take))?;
     if listed.rows == 0 {
-        answer::say_empty(
-            context,
-            &mut out,
-            format,
-            "No problem waits: all that was seen could be read.",
-        )?;
+        answer::say_empty(context, &mut out, format, "No problem waits: all that was seen could be read.")?;
     }
     out.flush()?;
     Ok(Status::Ok)
@@ -128,10 +121,7 @@ fn list(context: &Context, database: &Database, args: &ListArgs) -> Result<Statu
 
 fn show(database: &Database, args: &ShowArgs) -> Result<Status, Error> {
     let Some((problem, head)) = problems::show(database, args.id)? else {
-        return Err(Error::new(
-            Status::Usage,
-            format_args!("no problem {}: see `dmarcdb problems --all`", args.id),
-        ));
+        return Err(Error::new(Status::Usage, format_args!("no problem {}: see `dmarcdb problems --all`", args.id)));
     };
     let head = String::from_utf8_lossy(&head);
     let mut out = answer::stdout();
@@ -172,11 +162,7 @@ fn page(out: &mut impl Write, problem: &Problem, head: &str) -> io::Result<()> {
     writeln!(out, "\nIt begins:")?;
     for line in head.lines().take(HEAD_LINES) {
         let beginning: String = line.chars().take(HEAD_WIDTH).collect();
-        let rest = if beginning.len() < line.len() {
-            "…"
-        } else {
-            ""
-        };
+        let rest = if beginning.len() < line.len() { "…" } else { "" };
         writeln!(out, "  {}{rest}", Untrusted(&beginning))?;
     }
     if head.lines().count() > HEAD_LINES {

@@ -68,10 +68,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
     let reach = extent::of_reports(&database, Some("aggregate"), context.now)?;
     let newest = reach.newest;
-    let window = args
-        .window
-        .resolve(context.now, reach)
-        .map_err(|text| Error::new(Status::Usage, text))?;
+    let window = args.window.resolve(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();
@@ -79,12 +76,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         records::each(&database, window, args.domain.as_deref(), take)
     })?;
     if listed.rows == 0 {
-        answer::say_empty(
-            context,
-            &mut out,
-            format,
-            &nothing(window, newest, args.domain.as_deref()),
-        )?;
+        answer::say_empty(context, &mut out, format, &nothing(window, newest, args.domain.as_deref()))?;
     }
     out.flush()?;
     Ok(Status::Ok)

@@ -44,54 +44,30 @@ const REPORTS: &[Field<Reports>] = &[
     Field::integer("reports", |row: &Reports| row.reports.into()),
     Field::integer("domains", |row: &Reports| row.domains.into()),
     Field::integer("records", |row: &Reports| row.records.into()),
-    Field::integer("records_rejected", |row: &Reports| {
-        row.records_rejected.into()
-    })
-    .if_wide(3),
+    Field::integer("records_rejected", |row: &Reports| row.records_rejected.into()).if_wide(3),
     Field::integer("messages", |row: &Reports| row.messages.into()),
     Field::integer("conflicts", |row: &Reports| row.conflicts.into()).if_wide(4),
     Field::time("first_at", |row: &Reports| row.first_at.into()),
     Field::time("last_at", |row: &Reports| row.last_at.into()),
-    Field::integer("shortest_seconds", |row: &Reports| {
-        row.shortest_seconds.into()
-    })
-    .data_only(),
-    Field::integer("longest_seconds", |row: &Reports| {
-        row.longest_seconds.into()
-    })
-    .data_only(),
-    Field::text("periods", |row: &Reports| periods(row).into())
-        .table_only()
-        .if_wide(2),
+    Field::integer("shortest_seconds", |row: &Reports| row.shortest_seconds.into()).data_only(),
+    Field::integer("longest_seconds", |row: &Reports| row.longest_seconds.into()).data_only(),
+    Field::text("periods", |row: &Reports| periods(row).into()).table_only().if_wide(2),
 ];
 
 const DEVIATION: &[Field<Deviation>] = &[
     Field::text("code", |row: &Deviation| (&row.code).into()),
     Field::integer("reports", |row: &Deviation| row.reports.into()),
     Field::integer("times", |row: &Deviation| row.times.into()),
-    Field::id("example_report", |row: &Deviation| {
-        row.example_report.into()
-    })
-    .if_wide(1),
+    Field::id("example_report", |row: &Deviation| row.example_report.into()).if_wide(1),
     Field::text("place", |row: &Deviation| (&row.place).into()),
     Field::text("text", |row: &Deviation| (&row.text).into()),
 ];
 
 /// How long the periods are. Most reporters end a day one second early, which is still a day.
 fn periods(row: &Reports) -> String {
-    let length = |seconds: i64| {
-        number::length(if seconds % 60 == 59 {
-            seconds.saturating_add(1)
-        } else {
-            seconds
-        })
-    };
+    let length = |seconds: i64| number::length(if seconds % 60 == 59 { seconds.saturating_add(1) } else { seconds });
     let (shortest, longest) = (length(row.shortest_seconds), length(row.longest_seconds));
-    if shortest == longest {
-        shortest
-    } else {
-        format!("{shortest} to {longest}")
-    }
+    if shortest == longest { shortest } else { format!("{shortest} to {longest}") }
 }
 
 /// Runs the command.
@@ -105,10 +81,8 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         None => list(context, &database, format),
         Some(name) => {
             let reach = extent::of_reports(&database, None, context.now)?;
-            let window = args
-                .window
-                .resolve_or_all(context.now, reach)
-                .map_err(|text| Error::new(Status::Usage, text))?;
+            let window =
+                args.window.resolve_or_all(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
             show(&database, name, window, format)
         }
     }
@@ -118,9 +92,7 @@ fn list(context: &Context, database: &Database, format: Format) -> Result<Status
     let mut out = answer::stdout();
     let names = reporter::names(database)?;
     let listed = answer::list(&mut out, format, usize::MAX, NAME, |take| {
-        names
-            .into_iter()
-            .try_for_each(|name| take(name).map(|_| ()))
+        names.into_iter().try_for_each(|name| take(name).map(|_| ()))
     })?;
     if listed.rows == 0 {
         answer::say_empty(context, &mut out, format, "Nobody has sent a report yet.")?;
@@ -130,8 +102,7 @@ fn list(context: &Context, database: &Database, format: Format) -> Result<Status
 }
 
 fn show(database: &Database, name: &str, window: Window, format: Format) -> Result<Status, Error> {
-    let found =
-        find(reporter::names(database)?, name).map_err(|text| Error::new(Status::Usage, text))?;
+    let found = find(reporter::names(database)?, name).map_err(|text| Error::new(Status::Usage, text))?;
     let mut all = Vec::new();
     for name in found {
         let reports = reporter::reports(database, window, name.id)?;
@@ -149,17 +120,11 @@ fn show(database: &Database, name: &str, window: Window, format: Format) -> Resu
             }
         }
         Format::Json => {
-            let documents = all
-                .iter()
-                .map(|(name, reports, deviations)| document(name, reports, deviations));
+            let documents = all.iter().map(|(name, reports, deviations)| document(name, reports, deviations));
             let mut documents: Vec<_> = documents.collect();
             // Names that differ in case only are rare; then there are several.
             let one = documents.len() == 1;
-            let whole = if one {
-                documents.swap_remove(0)
-            } else {
-                serde_json::Value::Array(documents)
-            };
+            let whole = if one { documents.swap_remove(0) } else { serde_json::Value::Array(documents) };
             write::document(&mut out, &whole)?;
         }
         Format::Ndjson | Format::Csv => {
@@ -177,25 +142,16 @@ fn show(database: &Database, name: &str, window: Window, format: Format) -> Resu
 /// The reporters of that name, in any case.
 fn find(names: Vec<Name>, name: &str) -> Result<Vec<Name>, String> {
     let wanted = name.trim().to_lowercase();
-    let (found, others): (Vec<_>, Vec<_>) = names
-        .into_iter()
-        .partition(|name| name.org_name.trim().to_lowercase() == wanted);
+    let (found, others): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| name.org_name.trim().to_lowercase() == wanted);
     if !found.is_empty() {
         return Ok(found);
     }
-    let alike = others
-        .iter()
-        .filter(|other| other.org_name.to_lowercase().contains(&wanted))
-        .take(5);
+    let alike = others.iter().filter(|other| other.org_name.to_lowercase().contains(&wanted)).take(5);
     let alike: Vec<_> = alike.map(|other| format!("`{}`", other.org_name)).collect();
     match alike.as_slice() {
-        [] => Err(format!(
-            "no reporter `{name}`: `dmarcdb reporter` lists all"
-        )),
-        alike => Err(format!(
-            "no reporter `{name}`: perhaps {}",
-            alike.join(", ")
-        )),
+        [] => Err(format!("no reporter `{name}`: `dmarcdb reporter` lists all")),
+        alike => Err(format!("no reporter `{name}`: perhaps {}", alike.join(", "))),
     }
 }
 
@@ -216,11 +172,7 @@ fn page(
 ) -> Result<(), Error> {
     let name = crate::render::sanitize::Untrusted(&name.org_name);
     if reports.is_empty() {
-        writeln!(
-            out,
-            "No report of {name} ended in {}.",
-            window::words(window)
-        )?;
+        writeln!(out, "No report of {name} ended in {}.", window::words(window))?;
         return Ok(());
     }
     writeln!(out, "{name}\n")?;
@@ -242,20 +194,13 @@ mod tests {
     fn names_in_any_case_and_the_like_of_them() {
         let names = || {
             ["google.com", "Google.com", "Outlook.com"]
-                .map(|name| Name {
-                    id: 1,
-                    org_name: name.to_owned(),
-                    last_at: 0,
-                })
+                .map(|name| Name { id: 1, org_name: name.to_owned(), last_at: 0 })
                 .to_vec()
         };
         let found = |name| find(names(), name).map(|found| found.len());
         assert_eq!(found("GOOGLE.com"), Ok(2));
         assert_eq!(found(" outlook.com"), Ok(1));
-        assert_eq!(
-            found("outlook"),
-            Err("no reporter `outlook`: perhaps `Outlook.com`".to_owned())
-        );
+        assert_eq!(found("outlook"), Err("no reporter `outlook`: perhaps `Outlook.com`".to_owned()));
         assert!(found("yahoo").unwrap_err().contains("lists all"));
     }
 }

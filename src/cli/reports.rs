@@ -73,10 +73,7 @@ const REPORT: &[Field<Report>] = &[
     Field::time("begin_at", |row: &Report| row.begin_at.into()).if_wide(6),
     Field::time("end_at", |row: &Report| row.end_at.into()),
     Field::integer("records", |row: &Report| row.records.into()),
-    Field::integer("records_rejected", |row: &Report| {
-        row.records_rejected.into()
-    })
-    .data_only(),
+    Field::integer("records_rejected", |row: &Report| row.records_rejected.into()).data_only(),
     Field::integer("messages", |row: &Report| row.messages.into()),
     Field::integer("warnings", |row: &Report| row.warnings.into()),
     Field::id("conflict_with", |row: &Report| row.conflict_with.into()).if_wide(3),
@@ -88,10 +85,7 @@ const REPORT: &[Field<Report>] = &[
     Field::integer("pct", |row: &Report| row.pct.into()).data_only(),
     Field::text("fo", |row: &Report| (&row.fo).into()).data_only(),
     Field::text("testing", |row: &Report| (&row.testing).into()).data_only(),
-    Field::text("discovery_method", |row: &Report| {
-        (&row.discovery_method).into()
-    })
-    .data_only(),
+    Field::text("discovery_method", |row: &Report| (&row.discovery_method).into()).data_only(),
     Field::text("version", |row: &Report| (&row.version).into()).data_only(),
     Field::text("generator", |row: &Report| (&row.generator).into()).data_only(),
     Field::text("origin", |row: &Report| (&row.origin).into()).data_only(),
@@ -121,10 +115,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let kind = args.kind.map(Kind::word);
     let reach = extent::of_reports(&database, kind, context.now)?;
     let newest = reach.newest;
-    let window = args
-        .window
-        .resolve(context.now, reach)
-        .map_err(|text| Error::new(Status::Usage, text))?;
+    let window = args.window.resolve(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
     let domain = args.domain.as_deref();
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
@@ -134,24 +125,12 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
             reports::each_warning(&database, window, domain, kind, take)
         })?
     } else {
-        answer::list(&mut out, format, limit, REPORT, |take| {
-            reports::each(&database, window, domain, kind, take)
-        })?
+        answer::list(&mut out, format, limit, REPORT, |take| reports::each(&database, window, domain, kind, take))?
     };
     if listed.rows == 0 && args.warnings {
-        answer::say_empty(
-            context,
-            &mut out,
-            format,
-            "No report of the window deviates, or there is none.",
-        )?;
+        answer::say_empty(context, &mut out, format, "No report of the window deviates, or there is none.")?;
     } else if listed.rows == 0 {
-        answer::say_empty(
-            context,
-            &mut out,
-            format,
-            &nothing(window, newest, args.domain.as_deref()),
-        )?;
+        answer::say_empty(context, &mut out, format, &nothing(window, newest, args.domain.as_deref()))?;
     }
     out.flush()?;
     Ok(Status::Ok)

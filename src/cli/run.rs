@@ -111,7 +111,8 @@ impl<'a> Run<'a> {
         let mut again = Again::default();
         let failed = |error| store_error(&error);
         for message in self.store.waiting().map_err(failed)? {
-            let waiting = self.store.waiting_message(message, self.options.reading.limits.message_bytes).map_err(failed)?;
+            let waiting =
+                self.store.waiting_message(message, self.options.reading.limits.message_bytes).map_err(failed)?;
             let Some(bytes) = &waiting.bytes else {
                 again.without_bytes += 1;
                 continue;

@@ -36,22 +36,12 @@ pub struct Args {
 
 /// Word in `section`, key in JSON, heading in the table, and what its name and detail are.
 const SECTIONS: [(&str, &str, &str, &[Field<Facet>]); 7] = [
-    (
-        "domain",
-        "domains",
-        "Policy domains and From domains",
-        DOMAIN,
-    ),
+    ("domain", "domains", "Policy domains and From domains", DOMAIN),
     ("reporter", "reporters", "Reported by", REPORTER),
     ("dkim", "dkim", "DKIM signatures", DKIM),
     ("spf", "spf", "SPF domains", SPF),
     ("disposition", "dispositions", "What was done", DISPOSITION),
-    (
-        "reason",
-        "reasons",
-        "Why other than the policy asks",
-        REASON,
-    ),
+    ("reason", "reasons", "Why other than the policy asks", REASON),
     ("complaint", "complaints", "Complaints", COMPLAINT),
 ];
 
@@ -94,12 +84,8 @@ const FLAT: &[Field<Facet>] = fields!(Field::text("section", |row: &Facet| (&row
 /// As the exit statuses say.
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
-    let reach = extent::of_reports(&database, None, context.now)?
-        .with(extent::of_complaints(&database, context.now)?);
-    let window = args
-        .window
-        .resolve_or_all(context.now, reach)
-        .map_err(|text| Error::new(Status::Usage, text))?;
+    let reach = extent::of_reports(&database, None, context.now)?.with(extent::of_complaints(&database, context.now)?);
+    let window = args.window.resolve_or_all(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
     let found = source::source(&database, window, args.ip)?;
     let format = args.format.format();
     let mut out = answer::stdout();
@@ -149,28 +135,17 @@ fn page(out: &mut impl Write, ip: IpAddr, found: Source) -> Result<(), Error> {
     let (counts, totals) = (found.totals.counts, found.totals);
     let mut line = format!("{ip}: {}", number::count(counts.messages, "message"));
     if let (Some(first), Some(last)) = (totals.first_at, totals.last_at) {
-        line.push_str(&format!(
-            " from {} to {} UTC",
-            number::time(first),
-            number::time(last)
-        ));
+        line.push_str(&format!(" from {} to {} UTC", number::time(first), number::time(last)));
     }
     if let Some(why) = counts.why() {
         line.push_str(&format!("; {why}"));
     }
     if counts.complaints > 0 {
-        line.push_str(&format!(
-            "; {}",
-            number::count(counts.complaints, "complaint")
-        ));
+        line.push_str(&format!("; {}", number::count(counts.complaints, "complaint")));
     }
     writeln!(out, "{line}")?;
     for (section, _, heading, fields) in SECTIONS {
-        let rows: Vec<_> = found
-            .facets
-            .iter()
-            .filter(|facet| facet.section == section)
-            .collect();
+        let rows: Vec<_> = found.facets.iter().filter(|facet| facet.section == section).collect();
         if rows.is_empty() {
             continue;
         }

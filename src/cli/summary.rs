@@ -158,31 +158,15 @@ const DAY: &[Field<Row>] = fields!("day", |row| row.line.counts.complaints.into(
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
     let reach = reach(&database, context.now)?;
-    let window = args
-        .window
-        .resolve(context.now, reach.clone())
-        .map_err(|text| Error::new(Status::Usage, text))?;
-    let found = summary::summary(
-        &database,
-        window,
-        args.domain.as_deref(),
-        args.by.question(),
-    )?;
+    let window = args.window.resolve(context.now, reach.clone()).map_err(|text| Error::new(Status::Usage, text))?;
+    let found = summary::summary(&database, window, args.domain.as_deref(), args.by.question())?;
     let notes = notes::notes(&database, window, args.domain.as_deref())?;
     let format = args.format.format();
     let empty = (notes.reports == 0).then(|| nothing(window, reach.newest, args.domain.as_deref()));
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();
     match format {
-        Format::Table => table(
-            &mut out,
-            &args,
-            window,
-            found,
-            &notes,
-            empty.as_deref(),
-            limit,
-        )?,
+        Format::Table => table(&mut out, &args, window, found, &notes, empty.as_deref(), limit)?,
         Format::Json => json::document(&mut out, &document(args.by, window, found, limit))?,
         Format::Ndjson | Format::Csv => {
             let mut sheet = Sheet::begin(&mut out, format, answer::look(), args.by.fields())?;
@@ -213,9 +197,7 @@ pub fn nothing(window: Window, newest: Option<i64>, domain: Option<&str>) -> Str
     let about = domain.map_or_else(String::new, |domain| format!(" about {domain}"));
     let of_all = if domain.is_some() { " of all" } else { "" };
     match newest {
-        None => format!(
-            "No report{about} ended in {words}: there is none of any time (`dmarcdb messages`)."
-        ),
+        None => format!("No report{about} ended in {words}: there is none of any time (`dmarcdb messages`)."),
         Some(newest) => format!(
             "No report{about} ended in {words}. The newest{of_all} ended {} UTC: --until newest shows the days before it.",
             number::time(newest)
@@ -225,11 +207,7 @@ pub fn nothing(window: Window, newest: Option<i64>, domain: Option<&str>) -> Str
 
 fn rows(found: Summary, limit: usize) -> impl Iterator<Item = Row> {
     let all = found.totals.messages;
-    found
-        .lines
-        .into_iter()
-        .take(limit)
-        .map(move |line| Row { line, all })
+    found.lines.into_iter().take(limit).map(move |line| Row { line, all })
 }
 
 fn document(by: By, window: Window, found: Summary, limit: usize) -> Json {
@@ -240,9 +218,7 @@ fn document(by: By, window: Window, found: Summary, limit: usize) -> Json {
         "totals": counts(found.totals),
         "previous": counts(found.previous),
     });
-    document[by.plural()] = rows(found, limit)
-        .map(|row| sheet::object(by.fields(), &row))
-        .collect();
+    document[by.plural()] = rows(found, limit).map(|row| sheet::object(by.fields(), &row)).collect();
     document
 }
 
@@ -270,41 +246,21 @@ fn table(
 ) -> Result<(), Error> {
     match empty {
         Some(text) => writeln!(out, "{text}")?,
-        None => writeln!(
-            out,
-            "{}\n",
-            headline(window, args.domain.as_deref(), &found, notes)
-        )?,
+        None => writeln!(out, "{}\n", headline(window, args.domain.as_deref(), &found, notes))?,
     }
     let (totals, lines) = (found.totals, found.lines.len());
-    let rest = found
-        .lines
-        .iter()
-        .skip(limit)
-        .fold(Counts::default(), |sum, line| sum.plus(line.counts));
-    let attributed = found.lines.iter().fold(0, |sum: i64, line| {
-        sum.saturating_add(line.counts.complaints)
-    });
+    let rest = found.lines.iter().skip(limit).fold(Counts::default(), |sum, line| sum.plus(line.counts));
+    let attributed = found.lines.iter().fold(0, |sum: i64, line| sum.saturating_add(line.counts.complaints));
     let mut sheet = Sheet::begin(&mut *out, Format::Table, answer::look(), args.by.fields())?;
     for row in rows(found, limit) {
         sheet.row(&row)?;
     }
     let left_out = sheet.finish()?;
     if lines > limit {
-        let more = number::count(
-            (lines - limit) as i64,
-            &format!("more {}", args.by.singular()),
-        );
-        let share = totals
-            .share(rest.messages)
-            .map_or_else(String::new, |share| {
-                format!(" ({})", number::percent(share))
-            });
-        writeln!(
-            out,
-            "{more} with {}{share}: --limit 0 shows all.",
-            number::count(rest.messages, "message")
-        )?;
+        let more = number::count((lines - limit) as i64, &format!("more {}", args.by.singular()));
+        let share =
+            totals.share(rest.messages).map_or_else(String::new, |share| format!(" ({})", number::percent(share)));
+        writeln!(out, "{more} with {}{share}: --limit 0 shows all.", number::count(rest.messages, "message"))?;
     }
     answer::no_room(out, &left_out)?;
     closing(out, args.by, totals.complaints - attributed, notes)
@@ -317,20 +273,13 @@ fn headline(window: Window, domain: Option<&str>, found: &Summary, notes: &Notes
     if let Some(domain) = domain {
         of.push_str(&format!(" about {domain}"));
     }
-    let mut text = format!(
-        "{}: {} {of}",
-        window::words(window),
-        number::count(totals.messages, "message")
-    );
+    let mut text = format!("{}: {} {of}", window::words(window), number::count(totals.messages, "message"));
     let Some(share) = totals.share(totals.dmarc_pass) else {
         return text;
     };
     text.push_str(&format!(", {} pass DMARC", number::percent(share)));
     match found.previous.share(found.previous.dmarc_pass) {
-        Some(before) => text.push_str(&format!(
-            " ({:+.1} points on the window before)",
-            (share - before) * 100.0
-        )),
+        Some(before) => text.push_str(&format!(" ({:+.1} points on the window before)", (share - before) * 100.0)),
         None => text.push_str(" (the window before has no messages)"),
     }
     if let Some(unknown) = totals.share(totals.unknown).filter(|share| *share > 0.0) {
@@ -348,32 +297,25 @@ fn closing(out: &mut impl Write, by: By, elsewhere: i64, notes: &Notes) -> Resul
     }
     if notes.rejected_records > 0 {
         let records = number::count(notes.rejected_records, "record");
-        lines.push(format!(
-            "{records} could not be used (`dmarcdb reports --warnings`)."
-        ));
+        lines.push(format!("{records} could not be used (`dmarcdb reports --warnings`)."));
     }
     if elsewhere > 0 && by != By::Reporter {
         let complaints = number::count(elsewhere, "complaint");
-        lines.push(format!(
-            "{complaints} about no {} of these reports (`dmarcdb complaints`).",
-            by.singular()
-        ));
+        lines.push(format!("{complaints} about no {} of these reports (`dmarcdb complaints`).", by.singular()));
     }
     if notes.unresolved_complaints > 0 {
         let complaints = number::count(notes.unresolved_complaints, "complaint");
-        lines.push(format!(
-            "{complaints} without a usable recipient (`dmarcdb complaints`)."
-        ));
+        lines.push(format!("{complaints} without a usable recipient (`dmarcdb complaints`)."));
     }
     if notes.untrusted_complaints > 0 {
         let complaints = number::count(notes.untrusted_complaints, "complaint");
-        lines.push(format!("{complaints} not known to come from a feedback loop (`dmarcdb suppress list --include-pending`)."));
+        lines.push(format!(
+            "{complaints} not known to come from a feedback loop (`dmarcdb suppress list --include-pending`)."
+        ));
     }
     if notes.problems > 0 {
         let problems = number::count(notes.problems, "problem");
-        lines.push(format!(
-            "{problems} waiting: `dmarcdb problems` tells what could not be read."
-        ));
+        lines.push(format!("{problems} waiting: `dmarcdb problems` tells what could not be read."));
     }
     if !lines.is_empty() {
         writeln!(out)?;

@@ -157,14 +157,7 @@ struct WordArgs {
     #[arg(long, value_name = "TEXT")]
     reason: String,
     /// Who says so [default: the user who runs this]
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "USER",
-        hide_env = true,
-        default_value = "?",
-        hide_default_value = true
-    )]
+    #[arg(long, value_name = "NAME", env = "USER", hide_env = true, default_value = "?", hide_default_value = true)]
     author: String,
 }
 
@@ -241,9 +234,8 @@ fn list(context: &Context, database: &Database, args: &ListArgs) -> Result<Statu
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();
-    let listed = answer::list(&mut out, format, limit, SUPPRESSION, |take| {
-        each(context, database, &args.choice, take)
-    })?;
+    let listed =
+        answer::list(&mut out, format, limit, SUPPRESSION, |take| each(context, database, &args.choice, take))?;
     if listed.rows == 0 {
         answer::say_empty(context, &mut out, format, "Nobody is suppressed.")?;
     }
@@ -268,12 +260,7 @@ fn export(context: &Context, database: &Database, args: &ExportArgs) -> Result<S
 
 /// Addresses are written as they are, with no sign put in front for spreadsheets: the program that reads this list must
 /// match each of them.
-fn write_export(
-    context: &Context,
-    database: &Database,
-    args: &ExportArgs,
-    out: &mut dyn Write,
-) -> Result<(), Error> {
+fn write_export(context: &Context, database: &Database, args: &ExportArgs, out: &mut dyn Write) -> Result<(), Error> {
     match args.format {
         ExportFormat::Plain => {
             let mut last = None;
@@ -296,24 +283,12 @@ fn write_export(
         ExportFormat::Csv => {
             let mut writer = ::csv::Writer::from_writer(out);
             let failed = |error: ::csv::Error| Error::from(io::Error::from(error));
-            writer
-                .write_record(SUPPRESSION.iter().map(|field| field.column.name))
-                .map_err(failed)?;
+            writer.write_record(SUPPRESSION.iter().map(|field| field.column.name)).map_err(failed)?;
             each(context, database, &args.choice, &mut |row| {
                 let until_at = row.until_at.map(|at| at.to_string()).unwrap_or_default();
                 let since_at = row.since_at.to_string();
-                let cells = [
-                    &row.address,
-                    &row.reason,
-                    &row.scope,
-                    &since_at,
-                    &until_at,
-                    &row.evidence,
-                    &row.state,
-                ];
-                writer
-                    .write_record(cells.map(|cell| Untrusted(cell).to_string()))
-                    .map_err(failed)?;
+                let cells = [&row.address, &row.reason, &row.scope, &since_at, &until_at, &row.evidence, &row.state];
+                writer.write_record(cells.map(|cell| Untrusted(cell).to_string())).map_err(failed)?;
                 Ok(true)
             })?;
             writer.flush()?;
@@ -324,16 +299,8 @@ fn write_export(
 
 /// Writes a new file beside `path` and puts it in its place when all of it is on the disk. Whatever fails, the old file
 /// stays and nothing is left beside it.
-fn replace(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let failed = |error: io::Error| {
-        Error::new(
-            Status::CannotCreate,
-            format_args!("{}: {error}", path.display()),
-        )
-    };
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
+    let failed = |error: io::Error| Error::new(Status::CannotCreate, format_args!("{}: {error}", path.display()));
     let Some(name) = path.file_name() else {
         return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
     };
@@ -346,15 +313,12 @@ fn replace(
         let mut out = io::BufWriter::new(file);
         fill(&mut out).map_err(|error| match error.status {
             // What `Error` takes for standard output is this file here.
-            Status::Io if error.text.starts_with("standard output") => Error::new(
-                Status::CannotCreate,
-                format_args!("{}: cannot be written", path.display()),
-            ),
+            Status::Io if error.text.starts_with("standard output") => {
+                Error::new(Status::CannotCreate, format_args!("{}: cannot be written", path.display()))
+            }
             _ => error,
         })?;
-        let file = out
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
+        let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
         if let Ok(old) = fs::metadata(path) {
             file.set_permissions(old.permissions()).map_err(failed)?;
         }
@@ -369,28 +333,16 @@ fn replace(
 }
 
 fn add(context: &Context, database: Database, args: &AddArgs) -> Result<Status, Error> {
-    let until_at = args
-        .until
-        .as_deref()
-        .map(|text| window::ahead(context.now, text))
-        .transpose();
-    let until_at =
-        until_at.map_err(|text| Error::new(Status::Usage, format_args!("--until: {text}")))?;
+    let until_at = args.until.as_deref().map(|text| window::ahead(context.now, text)).transpose();
+    let until_at = until_at.map_err(|text| Error::new(Status::Usage, format_args!("--until: {text}")))?;
     let scope = args.scope.as_deref().unwrap_or_default();
     let path = database.path().to_path_buf();
     drop(database);
     let folded = args.word.address.to_lowercase();
     suppressions::add(&path, word(context, &args.word, &folded), scope, until_at)
         .map_err(|error| QueryError::of(&path, error))?;
-    let until = until_at.map_or_else(
-        || "for good".to_owned(),
-        |at| format!("until {} UTC", number::time(at)),
-    );
-    context.note(format_args!(
-        "{} is suppressed for {} {until}",
-        args.word.address,
-        everywhere(scope)
-    ));
+    let until = until_at.map_or_else(|| "for good".to_owned(), |at| format!("until {} UTC", number::time(at)));
+    context.note(format_args!("{} is suppressed for {} {until}", args.word.address, everywhere(scope)));
     Ok(Status::Ok)
 }
 
@@ -398,44 +350,23 @@ fn lift(context: &Context, database: Database, args: &LiftArgs) -> Result<Status
     let path = database.path().to_path_buf();
     drop(database);
     let folded = args.word.address.to_lowercase();
-    let scopes = suppressions::lift(
-        &path,
-        word(context, &args.word, &folded),
-        args.scope.as_deref(),
-    )
-    .map_err(|error| QueryError::of(&path, error))?;
+    let scopes = suppressions::lift(&path, word(context, &args.word, &folded), args.scope.as_deref())
+        .map_err(|error| QueryError::of(&path, error))?;
     if scopes.is_empty() {
-        context.note(format_args!(
-            "{} was not suppressed: nothing to lift",
-            args.word.address
-        ));
+        context.note(format_args!("{} was not suppressed: nothing to lift", args.word.address));
     }
     for scope in scopes {
-        context.note(format_args!(
-            "{} may be mailed again from {}",
-            args.word.address,
-            everywhere(&scope)
-        ));
+        context.note(format_args!("{} may be mailed again from {}", args.word.address, everywhere(&scope)));
     }
     Ok(Status::Ok)
 }
 
 fn word<'a>(context: &Context, args: &'a WordArgs, folded: &'a str) -> Word<'a> {
-    Word {
-        address: &args.address,
-        folded,
-        reason: &args.reason,
-        author: &args.author,
-        at: context.now,
-    }
+    Word { address: &args.address, folded, reason: &args.reason, author: &args.author, at: context.now }
 }
 
 fn everywhere(scope: &str) -> &str {
-    if scope.is_empty() {
-        "every domain"
-    } else {
-        scope
-    }
+    if scope.is_empty() { "every domain" } else { scope }
 }
 
 fn why(context: &Context, database: &Database, args: &WhyArgs) -> Result<Status, Error> {
@@ -460,27 +391,17 @@ fn why(context: &Context, database: &Database, args: &WhyArgs) -> Result<Status,
     Ok(Status::Ok)
 }
 
-fn page(
-    out: &mut impl Write,
-    address: &str,
-    active: &[Suppression],
-    events: &[Event],
-) -> Result<(), Error> {
+fn page(out: &mut impl Write, address: &str, active: &[Suppression], events: &[Event]) -> Result<(), Error> {
     let address = Untrusted(address);
     if active.is_empty() {
         writeln!(out, "{address} is not suppressed.")?;
     }
     for row in active {
-        let until = row
-            .until_at
-            .map_or_else(String::new, |at| format!(" until {} UTC", number::time(at)));
+        let until = row.until_at.map_or_else(String::new, |at| format!(" until {} UTC", number::time(at)));
         let since = number::time(row.since_at);
         let scope = Untrusted(everywhere(&row.scope));
         let (reason, evidence) = (Untrusted(&row.reason), Untrusted(&row.evidence));
-        writeln!(
-            out,
-            "{address} is suppressed for {scope} since {since} UTC{until}: {reason} ({evidence})."
-        )?;
+        writeln!(out, "{address} is suppressed for {scope} since {since} UTC{until}: {reason} ({evidence}).")?;
     }
     if events.is_empty() {
         writeln!(out, "Nothing is known about it.")?;
@@ -503,10 +424,7 @@ fn rows(out: &mut impl Write, format: Format, events: &[Event]) -> Result<(), Er
 /// A mail address as suppressions keep it: local part as given, domain as lower-case A-label.
 fn address(text: &str) -> Result<String, String> {
     let text = text.trim();
-    let text = text
-        .strip_prefix('<')
-        .and_then(|text| text.strip_suffix('>'))
-        .unwrap_or(text);
+    let text = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text);
     let (local, domain) = text.rsplit_once('@').ok_or("no `@` in it")?;
     let plain = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
@@ -533,10 +451,7 @@ mod tests {
         for (text, expected) in [
             ("Bob@Example.COM", Some("Bob@example.com")),
             ("<bob@example.com>", Some("bob@example.com")),
-            (
-                "bob+tag@bücher.example",
-                Some("bob+tag@xn--bcher-kva.example"),
-            ),
+            ("bob+tag@bücher.example", Some("bob+tag@xn--bcher-kva.example")),
             ("\"a b\"@example.com", Some("\"a b\"@example.com")),
             ("jörg@example.com", Some("jörg@example.com")),
             ("bob", None),

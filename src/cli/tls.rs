@@ -37,9 +37,7 @@ pub struct Args {
 const DOMAIN: &[Field<Domain>] = &[
     Field::text("policy_domain", |row: &Domain| (&row.policy_domain).into()),
     Field::text("policy_type", |row: &Domain| (&row.policy_type).into()),
-    Field::integer("successful_sessions", |row: &Domain| {
-        row.successful_sessions.into()
-    }),
+    Field::integer("successful_sessions", |row: &Domain| row.successful_sessions.into()),
     Field::integer("failed_sessions", |row: &Domain| row.failed_sessions.into()),
     Field::time("first_at", |row: &Domain| row.first_at.into()).if_wide(2),
     Field::time("last_at", |row: &Domain| row.last_at.into()).if_wide(1),
@@ -48,12 +46,8 @@ const DOMAIN: &[Field<Domain>] = &[
 const FAILURE: &[Field<Failure>] = &[
     Field::text("policy_domain", |row: &Failure| (&row.policy_domain).into()),
     Field::text("result_type", |row: &Failure| (&row.result_type).into()),
-    Field::text("receiving_mx_hostname", |row: &Failure| {
-        (&row.receiving_mx_hostname).into()
-    }),
-    Field::integer("failed_sessions", |row: &Failure| {
-        row.failed_sessions.into()
-    }),
+    Field::text("receiving_mx_hostname", |row: &Failure| (&row.receiving_mx_hostname).into()),
+    Field::integer("failed_sessions", |row: &Failure| row.failed_sessions.into()),
     Field::time("first_at", |row: &Failure| row.first_at.into()).if_wide(2),
     Field::time("last_at", |row: &Failure| row.last_at.into()).if_wide(1),
 ];
@@ -90,12 +84,8 @@ const FLAT: &[Field<Row>] = &[
     Field::text("policy_domain", |row: &Row| of!(row, policy_domain)),
     Field::text("policy_type", |row: &Row| only!(row, Domain, policy_type)),
     Field::text("result_type", |row: &Row| only!(row, Failure, result_type)),
-    Field::text("receiving_mx_hostname", |row: &Row| {
-        only!(row, Failure, receiving_mx_hostname)
-    }),
-    Field::integer("successful_sessions", |row: &Row| {
-        only!(row, Domain, successful_sessions)
-    }),
+    Field::text("receiving_mx_hostname", |row: &Row| only!(row, Failure, receiving_mx_hostname)),
+    Field::integer("successful_sessions", |row: &Row| only!(row, Domain, successful_sessions)),
     Field::integer("failed_sessions", |row: &Row| of!(row, failed_sessions)),
     Field::time("first_at", |row: &Row| of!(row, first_at)),
     Field::time("last_at", |row: &Row| of!(row, last_at)),
@@ -109,20 +99,12 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
     let reach = extent::of_reports(&database, Some("tls"), context.now)?;
     let newest = reach.newest;
-    let window = args
-        .window
-        .resolve(context.now, reach)
-        .map_err(|text| Error::new(Status::Usage, text))?;
+    let window = args.window.resolve(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
     let found = tls::tls(&database, window, args.domain.as_deref())?;
     let format = args.format.format();
     let mut out = answer::stdout();
     if found.domains.is_empty() {
-        answer::say_empty(
-            context,
-            &mut out,
-            format,
-            &nothing(window, newest, args.domain.as_deref()),
-        )?;
+        answer::say_empty(context, &mut out, format, &nothing(window, newest, args.domain.as_deref()))?;
     }
     match format {
         Format::Table if found.domains.is_empty() => {}
@@ -142,15 +124,9 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
 }
 
 fn totals(found: &Tls) -> (i64, i64) {
-    found
-        .domains
-        .iter()
-        .fold((0, 0), |(successful, failed): (i64, i64), row| {
-            (
-                successful.saturating_add(row.successful_sessions),
-                failed.saturating_add(row.failed_sessions),
-            )
-        })
+    found.domains.iter().fold((0, 0), |(successful, failed): (i64, i64), row| {
+        (successful.saturating_add(row.successful_sessions), failed.saturating_add(row.failed_sessions))
+    })
 }
 
 fn document(window: Window, found: &Tls) -> serde_json::Value {
@@ -167,18 +143,9 @@ fn document(window: Window, found: &Tls) -> serde_json::Value {
 fn page(out: &mut impl Write, window: Window, found: &Tls) -> Result<(), Error> {
     let (successful, failed) = totals(found);
     let all = successful.saturating_add(failed);
-    let share = if all > 0 {
-        format!(" ({})", number::percent(failed as f64 / all as f64))
-    } else {
-        String::new()
-    };
+    let share = if all > 0 { format!(" ({})", number::percent(failed as f64 / all as f64)) } else { String::new() };
     let sessions = number::count(all, "session");
-    writeln!(
-        out,
-        "{}: {sessions}, {} failed{share}\n",
-        window::words(window),
-        number::grouped(failed)
-    )?;
+    writeln!(out, "{}: {sessions}, {} failed{share}\n", window::words(window), number::grouped(failed))?;
     answer::table(out, DOMAIN, &found.domains)?;
     if !found.failures.is_empty() {
         writeln!(out, "\nFailures by kind and receiving MX")?;

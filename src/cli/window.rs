@@ -37,18 +37,8 @@ impl WindowArgs {
     /// # Errors
     /// Text for people: what is no time, or that the window ends before it begins.
     pub fn resolve(&self, now: i64, extent: Extent) -> Result<Window, String> {
-        let until = self
-            .until
-            .as_deref()
-            .map(Point::parse)
-            .transpose()
-            .map_err(|error| format!("--until: {error}"))?;
-        let since = self
-            .since
-            .as_deref()
-            .map(Point::parse)
-            .transpose()
-            .map_err(|error| format!("--since: {error}"))?;
+        let until = self.until.as_deref().map(Point::parse).transpose().map_err(|error| format!("--until: {error}"))?;
+        let since = self.since.as_deref().map(Point::parse).transpose().map_err(|error| format!("--since: {error}"))?;
         resolve(now, extent, since, until)
     }
 
@@ -67,11 +57,7 @@ impl WindowArgs {
 /// A window in words: `2026-11-14 00:00 to 2026-11-21 00:00 UTC (7 days)`.
 pub fn words(window: Window) -> String {
     let length = number::length(window.until.saturating_sub(window.since));
-    format!(
-        "{} to {} UTC ({length})",
-        number::time(window.since),
-        number::time(window.until)
-    )
+    format!("{} to {} UTC ({length})", number::time(window.since), number::time(window.until))
 }
 
 /// A time in the future: a span from now on, a date, or an RFC 3339 time.
@@ -87,8 +73,7 @@ pub fn ahead(now: i64, text: &str) -> Result<i64, String> {
         Point::At(at) => Some(at),
         Point::All | Point::Newest => None,
     };
-    at.filter(|at| *at > now)
-        .ok_or_else(|| format!("`{text}` is no time after now"))
+    at.filter(|at| *at > now).ok_or_else(|| format!("`{text}` is no time after now"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,9 +104,9 @@ impl Point {
     fn before(self, base: i64) -> Option<i64> {
         match self {
             Point::Seconds(span) => base.checked_sub(span),
-            Point::Months(months) => DateTime::from_timestamp(base, 0)?
-                .checked_sub_months(Months::new(months))
-                .map(|time| time.timestamp()),
+            Point::Months(months) => {
+                DateTime::from_timestamp(base, 0)?.checked_sub_months(Months::new(months)).map(|time| time.timestamp())
+            }
             Point::At(at) => Some(at),
             Point::All | Point::Newest => None,
         }
@@ -148,21 +133,12 @@ fn time(text: &str) -> Option<Point> {
         return Some(Point::At(time.timestamp()));
     }
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(Point::At(
-        date.and_time(NaiveTime::MIN).and_utc().timestamp(),
-    ))
+    Some(Point::At(date.and_time(NaiveTime::MIN).and_utc().timestamp()))
 }
 
-fn resolve(
-    now: i64,
-    extent: Extent,
-    since: Option<Point>,
-    until: Option<Point>,
-) -> Result<Window, String> {
+fn resolve(now: i64, extent: Extent, since: Option<Point>, until: Option<Point>) -> Result<Window, String> {
     const TOO_FAR: &str = "further back than calendars reach";
-    let everything = extent
-        .last
-        .map_or(now, |last| now.max(last.saturating_add(1)));
+    let everything = extent.last.map_or(now, |last| now.max(last.saturating_add(1)));
     let newest = extent.newest.map_or(now, |newest| newest.saturating_add(1));
     let until_at = match until {
         Some(Point::Newest) => newest,
@@ -171,11 +147,7 @@ fn resolve(
         None => now,
         Some(point) => point.before(now).ok_or(format!("--until: {TOO_FAR}"))?,
     };
-    let base = if until == Some(Point::Newest) {
-        newest
-    } else {
-        now
-    };
+    let base = if until == Some(Point::Newest) { newest } else { now };
     let since_at = match since {
         None => until_at.saturating_sub(DEFAULT_SECONDS),
         Some(Point::All) => extent.oldest.unwrap_or(until_at).min(until_at),
@@ -189,10 +161,7 @@ fn resolve(
             number::time(until_at)
         ));
     }
-    Ok(Window {
-        since: since_at,
-        until: until_at,
-    })
+    Ok(Window { since: since_at, until: until_at })
 }
 
 #[cfg(test)]
@@ -201,18 +170,12 @@ mod tests {
 
     const NOW: i64 = 1_795_219_200; // 2026-11-21T00:00:00Z
     const DAY: i64 = 86_400;
-    const EXTENT: Extent = Extent {
-        oldest: Some(1_000_000_000),
-        newest: Some(NOW - 30 * DAY - 1),
-        last: Some(4_102_444_800),
-    };
+    const EXTENT: Extent =
+        Extent { oldest: Some(1_000_000_000), newest: Some(NOW - 30 * DAY - 1), last: Some(4_102_444_800) };
 
     fn check(since: &str, until: &str, expected: Result<(i64, i64), &str>) {
         let option = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let args = WindowArgs {
-            since: option(since),
-            until: option(until),
-        };
+        let args = WindowArgs { since: option(since), until: option(until) };
         match (args.resolve(NOW, EXTENT), expected) {
             (Ok(window), Ok(expected)) => {
                 assert_eq!((window.since, window.until), expected, "{since} {until}")
@@ -232,18 +195,10 @@ mod tests {
         check("6mo", "", Ok((1_779_321_600, NOW))); // 2026-05-21
         check("1y", "", Ok((1_763_683_200, NOW))); // 2025-11-21
         check("2026-11-20", "", Ok((NOW - DAY, NOW)));
-        check(
-            "2026-11-20T14:00:00+02:00",
-            "",
-            Ok((NOW - DAY + 12 * 3_600, NOW)),
-        );
+        check("2026-11-20T14:00:00+02:00", "", Ok((NOW - DAY + 12 * 3_600, NOW)));
         check("30d", "7d", Ok((NOW - 30 * DAY, NOW - 7 * DAY)));
         check("", "2026-11-11", Ok((NOW - 17 * DAY, NOW - 10 * DAY)));
-        check(
-            "2026-11-01",
-            "2026-11-11",
-            Ok((NOW - 20 * DAY, NOW - 10 * DAY)),
-        );
+        check("2026-11-01", "2026-11-11", Ok((NOW - 20 * DAY, NOW - 10 * DAY)));
     }
 
     #[test]
@@ -256,41 +211,13 @@ mod tests {
         check("", "newest", Ok((NOW - 37 * DAY, NOW - 30 * DAY)));
         check("1d", "newest", Ok((NOW - 31 * DAY, NOW - 30 * DAY)));
         check("all", "newest", Ok((1_000_000_000, NOW - 30 * DAY)));
-        let empty = Extent {
-            oldest: None,
-            newest: None,
-            last: None,
-        };
-        let newest = WindowArgs {
-            since: None,
-            until: Some("newest".to_owned()),
-        };
-        assert_eq!(
-            newest.resolve(NOW, empty.clone()),
-            Ok(Window {
-                since: NOW - 7 * DAY,
-                until: NOW
-            })
-        );
-        let all = WindowArgs {
-            since: Some("all".to_owned()),
-            until: None,
-        };
-        assert_eq!(
-            all.resolve(NOW, empty),
-            Ok(Window {
-                since: NOW,
-                until: NOW
-            })
-        );
+        let empty = Extent { oldest: None, newest: None, last: None };
+        let newest = WindowArgs { since: None, until: Some("newest".to_owned()) };
+        assert_eq!(newest.resolve(NOW, empty.clone()), Ok(Window { since: NOW - 7 * DAY, until: NOW }));
+        let all = WindowArgs { since: Some("all".to_owned()), until: None };
+        assert_eq!(all.resolve(NOW, empty), Ok(Window { since: NOW, until: NOW }));
         let nothing = WindowArgs::default();
-        assert_eq!(
-            nothing.resolve_or_all(NOW, EXTENT),
-            Ok(Window {
-                since: 1_000_000_000,
-                until: 4_102_444_801
-            })
-        );
+        assert_eq!(nothing.resolve_or_all(NOW, EXTENT), Ok(Window { since: 1_000_000_000, until: 4_102_444_801 }));
     }
 
     #[test]

@@ -78,10 +78,5 @@ pub fn each<E: From<Error>>(
     take: impl FnMut(Complaint) -> Result<bool, E>,
 ) -> Result<(), E> {
     let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
-    database.each(
-        include_str!("complaints.sql"),
-        params,
-        Complaint::read,
-        take,
-    )
+    database.each(include_str!("complaints.sql"), params, Complaint::read, take)
 }

@@ -54,9 +54,7 @@ impl Counts {
 
     /// Messages that pass neither check, both results being known.
     pub fn fail(self) -> i64 {
-        self.messages
-            .saturating_sub(self.dmarc_pass)
-            .saturating_sub(self.unknown)
+        self.messages.saturating_sub(self.dmarc_pass).saturating_sub(self.unknown)
     }
 
     /// Which part of the messages `part` is; `None` where there are no messages.
@@ -71,10 +69,7 @@ impl Counts {
         }
         let fail = self.fail();
         let text = if self.dmarc_pass == self.messages {
-            let by = match (
-                self.dkim_pass == self.messages,
-                self.spf_pass == self.messages,
-            ) {
+            let by = match (self.dkim_pass == self.messages, self.spf_pass == self.messages) {
                 (true, true) => "both DKIM and SPF",
                 (true, false) => "DKIM",
                 (false, true) => "SPF",
@@ -103,14 +98,7 @@ mod tests {
     #[test]
     fn why_tells_the_whole_from_the_part() {
         let check = |messages, dmarc_pass, dkim_pass, spf_pass, unknown, expected: Option<&str>| {
-            let counts = Counts {
-                messages,
-                dmarc_pass,
-                dkim_pass,
-                spf_pass,
-                unknown,
-                ..Counts::default()
-            };
+            let counts = Counts { messages, dmarc_pass, dkim_pass, spf_pass, unknown, ..Counts::default() };
             assert_eq!(counts.why().as_deref(), expected, "{counts:?}");
         };
         check(0, 0, 0, 0, 0, None);
@@ -118,22 +106,8 @@ mod tests {
         check(5, 5, 5, 2, 0, Some("all pass DMARC by DKIM"));
         check(5, 5, 0, 5, 0, Some("all pass DMARC by SPF"));
         check(5, 5, 3, 2, 0, Some("all pass DMARC by DKIM or SPF"));
-        check(
-            5,
-            0,
-            0,
-            0,
-            0,
-            Some("none passes DMARC: neither DKIM nor SPF is aligned and passes"),
-        );
-        check(
-            5,
-            0,
-            0,
-            0,
-            5,
-            Some("not known: none passes, and reporters left a result out"),
-        );
+        check(5, 0, 0, 0, 0, Some("none passes DMARC: neither DKIM nor SPF is aligned and passes"));
+        check(5, 0, 0, 0, 5, Some("not known: none passes, and reporters left a result out"));
         check(5, 2, 2, 0, 0, Some("3 of 5 fail DMARC"));
         check(5, 2, 2, 0, 1, Some("2 of 5 fail DMARC, 1 not known"));
         check(5, 4, 4, 0, 1, Some("0 of 5 fail DMARC, 1 not known"));
@@ -141,10 +115,7 @@ mod tests {
 
     #[test]
     fn sums_stop_at_the_largest_number() {
-        let most = Counts {
-            messages: i64::MAX,
-            ..Counts::default()
-        };
+        let most = Counts { messages: i64::MAX, ..Counts::default() };
         assert_eq!(most.plus(most).messages, i64::MAX);
         assert_eq!(Counts::default().share(0), None);
     }

@@ -68,14 +68,8 @@ impl Error {
     pub fn of(path: &Path, error: rusqlite::Error) -> Error {
         let path = path.to_path_buf();
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt) => Error::Damaged {
-                path,
-                reason: error.to_string(),
-            },
-            Some(ErrorCode::NotADatabase) => Error::Damaged {
-                path,
-                reason: error.to_string(),
-            },
+            Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, reason: error.to_string() },
+            Some(ErrorCode::NotADatabase) => Error::Damaged { path, reason: error.to_string() },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy(path),
             Some(
                 ErrorCode::CannotOpen
@@ -83,14 +77,8 @@ impl Error {
                 | ErrorCode::SystemIoFailure
                 | ErrorCode::ReadOnly
                 | ErrorCode::DiskFull,
-            ) => Error::Unreadable {
-                path,
-                reason: error.to_string(),
-            },
-            _ => Error::Sqlite {
-                path,
-                source: error,
-            },
+            ) => Error::Unreadable { path, reason: error.to_string() },
+            _ => Error::Sqlite { path, source: error },
         }
     }
 }
@@ -115,10 +103,7 @@ impl Database {
                 connection.busy_timeout(BUSY_TIMEOUT)?;
                 connection.pragma_update(None, "query_only", true)?;
                 connection.pragma_update(None, "trusted_schema", false)?;
-                Ok(Database {
-                    connection,
-                    path: path.to_path_buf(),
-                })
+                Ok(Database { connection, path: path.to_path_buf() })
             })
             .map_err(|error| Error::of(path, error))?;
         database.check_owner()?;
@@ -128,20 +113,14 @@ impl Database {
     }
 
     fn check_owner(&self) -> Result<(), Error> {
-        let pragma = |name| {
-            self.ask(|connection| {
-                connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-            })
-        };
+        let pragma =
+            |name| self.ask(|connection| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)));
         if pragma("application_id")? != APPLICATION_ID {
             return Err(Error::Foreign(self.path.clone()));
         }
         let found = pragma("user_version")?;
         if found > SCHEMA_VERSION {
-            return Err(Error::Newer {
-                path: self.path.clone(),
-                found,
-            });
+            return Err(Error::Newer { path: self.path.clone(), found });
         }
         Ok(())
     }
@@ -191,10 +170,7 @@ impl Database {
         Ok(())
     }
 
-    fn ask<T>(
-        &self,
-        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, Error> {
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         question(&self.connection).map_err(|error| Error::of(&self.path, error))
     }
 }
@@ -204,16 +180,11 @@ fn probe(path: &Path) -> Result<(), Error> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => Error::Missing(path.to_path_buf()),
-        _ => Error::Unreadable {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        },
+        _ => Error::Unreadable { path: path.to_path_buf(), reason: error.to_string() },
     };
     let mut head = Vec::with_capacity(MAGIC.len());
     let file = File::open(path).map_err(unreadable)?;
-    file.take(MAGIC.len() as u64)
-        .read_to_end(&mut head)
-        .map_err(unreadable)?;
+    file.take(MAGIC.len() as u64).read_to_end(&mut head).map_err(unreadable)?;
     match head.as_slice() {
         [] => Err(Error::Missing(path.to_path_buf())),
         head if head == MAGIC => Ok(()),
@@ -227,9 +198,7 @@ mod tests {
     use crate::query::testing;
 
     fn refusal(path: &Path) -> String {
-        Database::open(path)
-            .expect_err("must be refused")
-            .to_string()
+        Database::open(path).expect_err("must be refused").to_string()
     }
 
     #[test]
@@ -237,19 +206,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
 
-        assert!(
-            refusal(&path("none.sqlite"))
-                .contains("nothing has been fetched yet: run `dmarcdb fetch`")
-        );
+        assert!(refusal(&path("none.sqlite")).contains("nothing has been fetched yet: run `dmarcdb fetch`"));
         std::fs::write(path("empty"), b"").unwrap();
         assert!(refusal(&path("empty")).contains("nothing has been fetched yet"));
         std::fs::write(path("text"), b"Dear diary, this is no database at all").unwrap();
         assert!(refusal(&path("text")).contains("not a dmarcdb database"));
 
-        Connection::open(path("other"))
-            .unwrap()
-            .execute_batch("CREATE TABLE a (b)")
-            .unwrap();
+        Connection::open(path("other")).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();
         assert!(refusal(&path("other")).contains("not a dmarcdb database"));
 
         testing::create(&path("newer"), "PRAGMA user_version = 9999");
@@ -266,11 +229,7 @@ mod tests {
         bytes[200..].fill(0xA5);
         std::fs::write(&path, &bytes).unwrap();
         let error = Database::open(&path)
-            .and_then(|database| {
-                database.one("SELECT count(*) FROM report", [], |row| {
-                    row.get::<_, i64>(0)
-                })
-            })
+            .and_then(|database| database.one("SELECT count(*) FROM report", [], |row| row.get::<_, i64>(0)))
             .expect_err("pages overwritten");
         assert!(error.to_string().contains("damaged"), "{error}");
     }
@@ -282,31 +241,16 @@ mod tests {
         testing::create(&path, "");
         let writer = Connection::open(&path).unwrap();
         writer.pragma_update(None, "journal_mode", "wal").unwrap();
-        writer
-            .execute_batch("BEGIN IMMEDIATE; INSERT INTO text (value) VALUES ('half done')")
-            .unwrap();
+        writer.execute_batch("BEGIN IMMEDIATE; INSERT INTO text (value) VALUES ('half done')").unwrap();
 
         let database = Database::open(&path).unwrap();
-        let texts = || {
-            database
-                .one("SELECT count(*) FROM text", [], |row| row.get::<_, i64>(0))
-                .unwrap()
-        };
+        let texts = || database.one("SELECT count(*) FROM text", [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(texts(), 0);
         writer.execute_batch("COMMIT").unwrap();
         assert_eq!(texts(), 0, "the state of the first question stands");
-        assert!(
-            database
-                .ask(|connection| connection.execute("DELETE FROM text", []))
-                .is_err()
-        );
+        assert!(database.ask(|connection| connection.execute("DELETE FROM text", [])).is_err());
         drop(database);
         let after = Database::open(&path).unwrap();
-        assert_eq!(
-            after
-                .one("SELECT count(*) FROM text", [], |row| row.get::<_, i64>(0))
-                .unwrap(),
-            1
-        );
+        assert_eq!(after.one("SELECT count(*) FROM text", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
     }
 }

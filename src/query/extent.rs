@@ -70,30 +70,11 @@ mod tests {
         let extent = of_reports(&scratch.database, None, now).unwrap();
         assert_eq!(extent.newest, Some(1_795_132_800));
         assert_eq!(extent.last, Some(4_102_444_800));
-        assert_eq!(
-            of_reports(&scratch.database, Some("tls"), now)
-                .unwrap()
-                .newest,
-            Some(1_795_132_799)
-        );
-        assert_eq!(
-            of_reports(&scratch.database, Some("failure"), now)
-                .unwrap()
-                .newest,
-            None
-        );
+        assert_eq!(of_reports(&scratch.database, Some("tls"), now).unwrap().newest, Some(1_795_132_799));
+        assert_eq!(of_reports(&scratch.database, Some("failure"), now).unwrap().newest, None);
         // When everything is in the future, the newest is all the same the last.
-        assert_eq!(
-            of_reports(&scratch.database, None, 0).unwrap().newest,
-            Some(4_102_444_800)
-        );
-        assert_eq!(
-            of_complaints(&scratch.database, now).unwrap().oldest,
-            Some(1_794_100_000)
-        );
-        assert_eq!(
-            of_messages(&scratch.database).unwrap().newest,
-            Some(1_795_180_000)
-        );
+        assert_eq!(of_reports(&scratch.database, None, 0).unwrap().newest, Some(4_102_444_800));
+        assert_eq!(of_complaints(&scratch.database, now).unwrap().oldest, Some(1_794_100_000));
+        assert_eq!(of_messages(&scratch.database).unwrap().newest, Some(1_795_180_000));
     }
 }

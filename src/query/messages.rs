@@ -48,7 +48,6 @@ pub fn each<E: From<Error>>(
     outcome: Option<&str>,
     take: impl FnMut(Message) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let params =
-        named_params! {":since": window.since, ":until": window.until, ":outcome": outcome};
+    let params = named_params! {":since": window.since, ":until": window.until, ":outcome": outcome};
     database.each(include_str!("messages.sql"), params, Message::read, take)
 }

@@ -34,18 +34,12 @@ pub struct Window {
 
 impl Window {
     /// Every time there is.
-    pub const ALL: Window = Window {
-        since: i64::MIN,
-        until: i64::MAX,
-    };
+    pub const ALL: Window = Window { since: i64::MIN, until: i64::MAX };
 
     /// The window of the same length that ends where this one begins.
     pub fn previous(self) -> Window {
         let length = self.until.saturating_sub(self.since);
-        Window {
-            since: self.since.saturating_sub(length),
-            until: self.since,
-        }
+        Window { since: self.since.saturating_sub(length), until: self.since }
     }
 }
 

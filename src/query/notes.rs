@@ -48,10 +48,7 @@ mod tests {
             untrusted_complaints: 1,
             problems: 1,
         };
-        let week = Window {
-            since: 1_794_614_400,
-            until: 1_795_219_200,
-        };
+        let week = Window { since: 1_794_614_400, until: 1_795_219_200 };
         assert_eq!(notes(&scratch.database, week, None).unwrap(), expected);
         let none = Notes {
             reports: 1,
@@ -61,19 +58,8 @@ mod tests {
             untrusted_complaints: 0,
             problems: 1,
         };
-        assert_eq!(
-            notes(&scratch.database, week, Some("example.org")).unwrap(),
-            none
-        );
+        assert_eq!(notes(&scratch.database, week, Some("example.org")).unwrap(), none);
         let com = notes(&scratch.database, week, Some("example.com")).unwrap();
-        assert_eq!(
-            (
-                com.reports,
-                com.conflicts,
-                com.unresolved_complaints,
-                com.untrusted_complaints
-            ),
-            (2, 1, 0, 1)
-        );
+        assert_eq!((com.reports, com.conflicts, com.unresolved_complaints, com.untrusted_complaints), (2, 1, 0, 1));
     }
 }

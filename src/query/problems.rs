@@ -49,11 +49,7 @@ pub fn each<E: From<Error>>(
     all: bool,
     take: impl FnMut(Problem) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let sql = if all {
-        include_str!("problems_all.sql")
-    } else {
-        include_str!("problems.sql")
-    };
+    let sql = if all { include_str!("problems_all.sql") } else { include_str!("problems.sql") };
     database.each(sql, [], Problem::read, take)
 }
 
@@ -62,10 +58,8 @@ pub fn each<E: From<Error>>(
 /// # Errors
 /// As [`Database`].
 pub fn show(database: &Database, id: i64) -> Result<Option<(Problem, Vec<u8>)>, Error> {
-    let found = database.rows(
-        include_str!("problem.sql"),
-        named_params! {":id": id},
-        |row| Ok((Problem::read(row)?, row.get("head")?)),
-    )?;
+    let found = database.rows(include_str!("problem.sql"), named_params! {":id": id}, |row| {
+        Ok((Problem::read(row)?, row.get("head")?))
+    })?;
     Ok(found.into_iter().next())
 }

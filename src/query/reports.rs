@@ -118,10 +118,5 @@ pub fn each_warning<E: From<Error>>(
     take: impl FnMut(Warning) -> Result<bool, E>,
 ) -> Result<(), E> {
     let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":kind": kind};
-    database.each(
-        include_str!("report_warnings.sql"),
-        params,
-        Warning::read,
-        take,
-    )
+    database.each(include_str!("report_warnings.sql"), params, Warning::read, take)
 }

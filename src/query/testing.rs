@@ -11,12 +11,8 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 pub fn create(path: &Path, rows: &str) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.execute_batch(SCHEMA).unwrap();
-    connection
-        .pragma_update(None, "application_id", APPLICATION_ID)
-        .unwrap();
-    connection
-        .pragma_update(None, "user_version", SCHEMA_VERSION)
-        .unwrap();
+    connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION).unwrap();
     connection.execute_batch(rows).unwrap();
 }
 
@@ -32,10 +28,7 @@ pub fn scratch(rows: &str) -> Scratch {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("scratch.sqlite");
     create(&path, rows);
-    Scratch {
-        database: Database::open(&path).unwrap(),
-        _directory: directory,
-    }
+    Scratch { database: Database::open(&path).unwrap(), _directory: directory }
 }
 
 /// The rows that the golden tests of the whole binary use too.

@@ -19,12 +19,7 @@ impl<W: Write> Rows<W> {
     /// Of the writer.
     pub fn begin(out: W, columns: Vec<Column>) -> io::Result<Rows<W>> {
         let mut writer = ::csv::Writer::from_writer(out);
-        writer.write_record(
-            columns
-                .iter()
-                .filter(|column| shown(column))
-                .map(|column| column.name),
-        )?;
+        writer.write_record(columns.iter().filter(|column| shown(column)).map(|column| column.name))?;
         Ok(Rows { writer, columns })
     }
 
@@ -33,14 +28,8 @@ impl<W: Write> Rows<W> {
     /// # Errors
     /// Of the writer.
     pub fn row(&mut self, values: Vec<Value>) -> io::Result<()> {
-        let cells = self
-            .columns
-            .iter()
-            .zip(values)
-            .filter(|(column, _)| shown(column));
-        Ok(self
-            .writer
-            .write_record(cells.map(|(column, value)| cell(column.kind, value).into_bytes()))?)
+        let cells = self.columns.iter().zip(values).filter(|(column, _)| shown(column));
+        Ok(self.writer.write_record(cells.map(|(column, value)| cell(column.kind, value).into_bytes()))?)
     }
 
     /// Hands everything on.
@@ -71,18 +60,10 @@ fn cell(kind: Kind, value: Value) -> String {
 /// Text that no spreadsheet takes for a formula: with a `'` in front where it begins with what starts one, at once or
 /// after blanks, also in the full-width forms that East Asian versions accept.
 fn inert(text: &str) -> String {
-    let starts = |text: &str| {
-        text.starts_with([
-            '=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-        ])
-    };
-    let visible = text
-        .trim_start_matches(|c: char| c.is_whitespace() || super::sanitize::acts_on_terminal(c));
-    let quote = if starts(text) || starts(visible) {
-        "'"
-    } else {
-        ""
-    };
+    let starts =
+        |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
+    let visible = text.trim_start_matches(|c: char| c.is_whitespace() || super::sanitize::acts_on_terminal(c));
+    let quote = if starts(text) || starts(visible) { "'" } else { "" };
     format!("{quote}{}", Untrusted(text))
 }
 
@@ -115,22 +96,12 @@ mod tests {
 
     #[test]
     fn numbers_stay_numbers_and_cells_are_quoted_where_they_must_be() {
-        let column = |name, kind| Column {
-            name,
-            kind,
-            shown: Shown::Data,
-        };
-        let columns = vec![
-            column("a", Kind::Integer),
-            column("b", Kind::Text),
-            column("c", Kind::Json),
-        ];
+        let column = |name, kind| Column { name, kind, shown: Shown::Data };
+        let columns = vec![column("a", Kind::Integer), column("b", Kind::Text), column("c", Kind::Json)];
         let mut out = Vec::new();
         let mut rows = Rows::begin(&mut out, columns).unwrap();
-        rows.row(vec![(-5).into(), "say \"hi\", x".into(), "[\"-\"]".into()])
-            .unwrap();
-        rows.row(vec![Value::Null, Value::Null, Value::Null])
-            .unwrap();
+        rows.row(vec![(-5).into(), "say \"hi\", x".into(), "[\"-\"]".into()]).unwrap();
+        rows.row(vec![Value::Null, Value::Null, Value::Null]).unwrap();
         rows.finish().unwrap();
         let expected = "a,b,c\n-5,\"say \"\"hi\"\", x\",\"[\"\"-\"\"]\"\n,,\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -54,23 +54,14 @@ impl Array {
 
 /// One row as an object, without columns that are for tables only.
 pub fn object(columns: &[Column], values: Vec<Value>) -> Json {
-    let pairs = columns
-        .iter()
-        .zip(values)
-        .filter(|(column, _)| !matches!(column.shown, Shown::Table { .. }));
-    Json::Object(
-        pairs
-            .map(|(column, value)| (column.name.to_owned(), of(column.kind, value)))
-            .collect::<Map<_, _>>(),
-    )
+    let pairs = columns.iter().zip(values).filter(|(column, _)| !matches!(column.shown, Shown::Table { .. }));
+    Json::Object(pairs.map(|(column, value)| (column.name.to_owned(), of(column.kind, value))).collect::<Map<_, _>>())
 }
 
 fn of(kind: Kind, value: Value) -> Json {
     match (kind, value) {
         // Text that is no JSON after all stays text.
-        (Kind::Json, Value::Text(text)) => {
-            serde_json::from_str(&text).unwrap_or(Json::String(text))
-        }
+        (Kind::Json, Value::Text(text)) => serde_json::from_str(&text).unwrap_or(Json::String(text)),
         (_, Value::Null) => Json::Null,
         (_, Value::Text(text)) => Json::String(text),
         (_, Value::Integer(number)) => number.into(),
@@ -88,11 +79,7 @@ fn write_escaped(out: &mut impl Write, text: &str) -> io::Result<()> {
         out.write_all(plain.as_bytes())?;
         let mut characters = tail.chars();
         let mut units = [0; 2];
-        for unit in characters
-            .next()
-            .unwrap_or_default()
-            .encode_utf16(&mut units)
-        {
+        for unit in characters.next().unwrap_or_default().encode_utf16(&mut units) {
             write!(out, "\\u{unit:04x}")?;
         }
         rest = characters.as_str();
@@ -112,18 +99,11 @@ mod tests {
     fn hostile_text_comes_back_as_it_was_and_is_nowhere_plain() {
         let text = "</script>&\u{2028}\u{2029}\x1b]52;c;x\x07\u{9b}\u{202e}\u{200b}\u{e0041}\u{7f}\n\"\\ é 🙂";
         let mut out = Vec::new();
-        document(
-            &mut out,
-            &serde_json::json!({ "text": text, "list": [1, 2] }),
-        )
-        .unwrap();
+        document(&mut out, &serde_json::json!({ "text": text, "list": [1, 2] })).unwrap();
         let written = String::from_utf8(out).unwrap();
         assert!(!written.trim_end().chars().any(unsafe_in_json), "{written}");
         assert!(written.contains("\\udb40\\udc41"), "{written}");
-        assert_eq!(
-            serde_json::from_str::<Json>(&written).unwrap()["text"],
-            text
-        );
+        assert_eq!(serde_json::from_str::<Json>(&written).unwrap()["text"], text);
     }
 
     #[test]
@@ -132,9 +112,7 @@ mod tests {
             let mut out = Vec::new();
             let mut array = Array::default();
             for number in 0..count {
-                array
-                    .element(&mut out, &serde_json::json!({ "a": number, "b\n": [] }))
-                    .unwrap();
+                array.element(&mut out, &serde_json::json!({ "a": number, "b\n": [] })).unwrap();
             }
             array.finish(&mut out).unwrap();
             let parsed: Json = serde_json::from_slice(&out).unwrap();
@@ -144,13 +122,7 @@ mod tests {
 
     #[test]
     fn json_columns_are_values_not_text() {
-        assert_eq!(
-            of(Kind::Json, "[{\"a\":null}]".into()),
-            serde_json::json!([{ "a": null }])
-        );
-        assert_eq!(
-            of(Kind::Json, "[broken".into()),
-            serde_json::json!("[broken")
-        );
+        assert_eq!(of(Kind::Json, "[{\"a\":null}]".into()), serde_json::json!([{ "a": null }]));
+        assert_eq!(of(Kind::Json, "[broken".into()), serde_json::json!("[broken"));
     }
 }

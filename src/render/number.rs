@@ -34,9 +34,7 @@ pub fn percent(share: f64) -> String {
 /// Seconds since the epoch as `2026-11-20 14:00`, UTC; the number itself where no calendar has that time.
 pub fn time(seconds: i64) -> String {
     match DateTime::from_timestamp(seconds, 0) {
-        Some(time) if (0..253_402_300_800).contains(&seconds) => {
-            time.format("%Y-%m-%d %H:%M").to_string()
-        }
+        Some(time) if (0..253_402_300_800).contains(&seconds) => time.format("%Y-%m-%d %H:%M").to_string(),
         _ => seconds.to_string(),
     }
 }
@@ -49,12 +47,7 @@ pub fn count(number: i64, noun: &str) -> String {
 
 /// A length of time in the two largest units that are not zero: `7 days`, `1 day 2 hours`.
 pub fn length(seconds: i64) -> String {
-    const UNITS: [(i64, &str); 4] = [
-        (86_400, "day"),
-        (3_600, "hour"),
-        (60, "minute"),
-        (1, "second"),
-    ];
+    const UNITS: [(i64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let mut rest = seconds.max(0);
     let mut parts = Vec::new();
     for (unit, noun) in UNITS {
@@ -63,11 +56,7 @@ pub fn length(seconds: i64) -> String {
             rest %= unit;
         }
     }
-    if parts.is_empty() {
-        "0 seconds".to_owned()
-    } else {
-        parts.join(" ")
-    }
+    if parts.is_empty() { "0 seconds".to_owned() } else { parts.join(" ") }
 }
 
 #[cfg(test)]
@@ -90,14 +79,9 @@ mod tests {
 
     #[test]
     fn nearly_all_is_not_all() {
-        for (share, expected) in [
-            (0.0, "0.0%"),
-            (1.0, "100.0%"),
-            (0.99999, "99.9%"),
-            (0.00001, "0.1%"),
-            (0.9825, "98.3%"),
-            (0.5, "50.0%"),
-        ] {
+        for (share, expected) in
+            [(0.0, "0.0%"), (1.0, "100.0%"), (0.99999, "99.9%"), (0.00001, "0.1%"), (0.9825, "98.3%"), (0.5, "50.0%")]
+        {
             assert_eq!(percent(share), expected);
         }
     }

@@ -141,14 +141,7 @@ pub struct Field<T> {
 
 impl<T> Field<T> {
     const fn new(name: &'static str, kind: Kind, value: fn(&T) -> Value) -> Field<T> {
-        Field {
-            column: Column {
-                name,
-                kind,
-                shown: Shown::Everywhere { rank: 0 },
-            },
-            value,
-        }
+        Field { column: Column { name, kind, shown: Shown::Everywhere { rank: 0 } }, value }
     }
 
     /// A column of text.

@@ -48,26 +48,17 @@ mod tests {
 
     #[test]
     fn line_breaks_that_forge_a_row() {
-        check(
-            "a\r\nb\u{2028}c\u{2029}d",
-            "a\\u{d}\\u{a}b\\u{2028}c\\u{2029}d",
-        );
+        check("a\r\nb\u{2028}c\u{2029}d", "a\\u{d}\\u{a}b\\u{2028}c\\u{2029}d");
     }
 
     #[test]
     fn text_turned_round() {
-        check(
-            "a\u{202e}b\u{2066}c\u{200f}d\u{61c}",
-            "a\\u{202e}b\\u{2066}c\\u{200f}d\\u{61c}",
-        );
+        check("a\u{202e}b\u{2066}c\u{200f}d\u{61c}", "a\\u{202e}b\\u{2066}c\\u{200f}d\\u{61c}");
     }
 
     #[test]
     fn names_that_look_alike_by_what_is_invisible() {
-        check(
-            "exa\u{200b}mple\u{feff}\u{ad}\u{2060}\u{e0041}",
-            "exa\\u{200b}mple\\u{feff}\\u{ad}\\u{2060}\\u{e0041}",
-        );
+        check("exa\u{200b}mple\u{feff}\u{ad}\u{2060}\u{e0041}", "exa\\u{200b}mple\\u{feff}\\u{ad}\\u{2060}\\u{e0041}");
     }
 
     #[test]

@@ -24,12 +24,7 @@ impl<T, W: Write> Sheet<T, W> {
     ///
     /// # Errors
     /// Of the writer.
-    pub fn begin(
-        out: W,
-        format: Format,
-        look: Look,
-        fields: &'static [Field<T>],
-    ) -> io::Result<Sheet<T, W>> {
+    pub fn begin(out: W, format: Format, look: Look, fields: &'static [Field<T>]) -> io::Result<Sheet<T, W>> {
         let columns: Vec<Column> = fields.iter().map(|field| field.column).collect();
         let form = match format {
             Format::Table => Form::Table(table::Table::new(out, look, columns.clone())),
@@ -37,11 +32,7 @@ impl<T, W: Write> Sheet<T, W> {
             Format::Ndjson => Form::Ndjson(out),
             Format::Csv => Form::Csv(Box::new(csv::Rows::begin(out, columns.clone())?)),
         };
-        Ok(Sheet {
-            fields,
-            columns,
-            form,
-        })
+        Ok(Sheet { fields, columns, form })
     }
 
     /// Writes one row.

@@ -35,13 +35,7 @@ pub struct Table<W: Write> {
 impl<W: Write> Table<W> {
     /// A table for `look`. Nothing is written before a row is.
     pub fn new(out: W, look: Look, columns: Vec<Column>) -> Table<W> {
-        Table {
-            out,
-            look,
-            columns,
-            waiting: Vec::new(),
-            widths: None,
-        }
+        Table { out, look, columns, waiting: Vec::new(), widths: None }
     }
 
     /// Writes one row, or keeps it until the widths are settled.
@@ -53,11 +47,7 @@ impl<W: Write> Table<W> {
             return write_row(&mut self.out, self.look, &self.columns, widths, &values);
         }
         self.waiting.push(values);
-        if self.waiting.len() >= SETTLED_BY {
-            self.settle()
-        } else {
-            Ok(())
-        }
+        if self.waiting.len() >= SETTLED_BY { self.settle() } else { Ok(()) }
     }
 
     /// Writes what is kept, and answers the names of the columns that there was no room for. A table without rows is
@@ -74,12 +64,8 @@ impl<W: Write> Table<W> {
         }
         let shown = self.widths.unwrap_or_default();
         let left_out = |index: &usize| !shown.iter().any(|(at, _)| at == index);
-        let candidates =
-            (0..self.columns.len()).filter(|index| in_table(&self.columns[*index]).is_some());
-        Ok(candidates
-            .filter(left_out)
-            .map(|index| self.columns[index].name)
-            .collect())
+        let candidates = (0..self.columns.len()).filter(|index| in_table(&self.columns[*index]).is_some());
+        Ok(candidates.filter(left_out).map(|index| self.columns[index].name).collect())
     }
 
     fn settle(&mut self) -> io::Result<()> {
@@ -87,19 +73,9 @@ impl<W: Write> Table<W> {
         let mut line = String::new();
         for (index, width) in &widths {
             let column = &self.columns[*index];
-            pad(
-                &mut line,
-                column.name,
-                column.name.width(),
-                *width,
-                right_aligned(column.kind),
-            );
+            pad(&mut line, column.name, column.name.width(), *width, right_aligned(column.kind));
         }
-        let bold = if self.look.colour {
-            Style::new().bold()
-        } else {
-            Style::new()
-        };
+        let bold = if self.look.colour { Style::new().bold() } else { Style::new() };
         writeln!(self.out, "{bold}{}{bold:#}", line.trim_end())?;
         for values in std::mem::take(&mut self.waiting) {
             write_row(&mut self.out, self.look, &self.columns, &widths, &values)?;
@@ -129,10 +105,7 @@ fn can_be_cut(kind: Kind) -> bool {
 fn settle(columns: &[Column], rows: &[Vec<Value>], available: usize) -> Vec<(usize, usize)> {
     let natural = |index: usize, column: &Column| {
         let cells = rows.iter().filter_map(|row| row.get(index));
-        let widest = cells
-            .map(|value| cell(column.kind, value, MOST_WIDTH).1)
-            .max()
-            .unwrap_or(0);
+        let widest = cells.map(|value| cell(column.kind, value, MOST_WIDTH).1).max().unwrap_or(0);
         widest.max(column.name.width())
     };
     let mut widths: Vec<(usize, usize)> = columns
@@ -142,24 +115,15 @@ fn settle(columns: &[Column], rows: &[Vec<Value>], available: usize) -> Vec<(usi
         .map(|(index, column)| (index, natural(index, column)))
         .collect();
     let least = |index: usize, width: usize, bound: usize| {
-        if can_be_cut(columns[index].kind) {
-            width.min(bound.max(columns[index].name.width()))
-        } else {
-            width
-        }
+        if can_be_cut(columns[index].kind) { width.min(bound.max(columns[index].name.width())) } else { width }
     };
     let needed = |widths: &[(usize, usize)], bound| {
-        let cells: usize = widths
-            .iter()
-            .map(|&(index, width)| least(index, width, bound))
-            .sum();
+        let cells: usize = widths.iter().map(|&(index, width)| least(index, width, bound)).sum();
         cells + GAP * widths.len().saturating_sub(1)
     };
     while needed(&widths, EASY_WIDTH) > available {
         let rank = |&(index, _): &(usize, usize)| in_table(&columns[index]).unwrap_or(0);
-        let Some(position) = (0..widths.len())
-            .filter(|at| rank(&widths[*at]) > 0)
-            .max_by_key(|at| rank(&widths[*at]))
+        let Some(position) = (0..widths.len()).filter(|at| rank(&widths[*at]) > 0).max_by_key(|at| rank(&widths[*at]))
         else {
             break;
         };
@@ -168,10 +132,7 @@ fn settle(columns: &[Column], rows: &[Vec<Value>], available: usize) -> Vec<(usi
     // The widest text gives way first, so that short texts stay whole.
     while needed(&widths, MOST_WIDTH) > available {
         let can_give = |&(index, width): &(usize, usize)| width > least(index, width, LEAST_WIDTH);
-        let widest = widths
-            .iter_mut()
-            .filter(|entry| can_give(entry))
-            .max_by_key(|entry| entry.1);
+        let widest = widths.iter_mut().filter(|entry| can_give(entry)).max_by_key(|entry| entry.1);
         let Some(entry) = widest else { break };
         entry.1 -= 1;
     }
@@ -191,19 +152,9 @@ fn write_row(
             continue;
         };
         let (text, text_width) = cell(column.kind, value, width);
-        let style = if look.colour {
-            colour(value)
-        } else {
-            Style::new()
-        };
+        let style = if look.colour { colour(value) } else { Style::new() };
         let text = format!("{style}{text}{style:#}");
-        pad(
-            &mut line,
-            &text,
-            text_width,
-            width,
-            right_aligned(column.kind),
-        );
+        pad(&mut line, &text, text_width, width, right_aligned(column.kind));
     }
     writeln!(out, "{}", line.trim_end())
 }
@@ -281,23 +232,12 @@ mod tests {
     use super::*;
 
     fn column(name: &'static str, kind: Kind, rank: u8) -> Column {
-        Column {
-            name,
-            kind,
-            shown: Shown::Everywhere { rank },
-        }
+        Column { name, kind, shown: Shown::Everywhere { rank } }
     }
 
     fn draw(width: usize, columns: &[Column], rows: &[Vec<Value>]) -> (String, Vec<&'static str>) {
         let mut out = Vec::new();
-        let mut table = Table::new(
-            &mut out,
-            Look {
-                width,
-                colour: false,
-            },
-            columns.to_vec(),
-        );
+        let mut table = Table::new(&mut out, Look { width, colour: false }, columns.to_vec());
         for row in rows {
             table.row(row.clone()).unwrap();
         }
@@ -307,15 +247,9 @@ mod tests {
 
     #[test]
     fn numbers_stand_right_and_text_left() {
-        let columns = [
-            column("name", Kind::Text, 0),
-            column("messages", Kind::Integer, 0),
-            column("share", Kind::Share, 0),
-        ];
-        let rows = [
-            vec!["a".into(), 1_234_567.into(), 0.5.into()],
-            vec![Value::Null, 7.into(), Value::Null],
-        ];
+        let columns =
+            [column("name", Kind::Text, 0), column("messages", Kind::Integer, 0), column("share", Kind::Share, 0)];
+        let rows = [vec!["a".into(), 1_234_567.into(), 0.5.into()], vec![Value::Null, 7.into(), Value::Null]];
         let expected = "name   messages  share\na     1,234,567  50.0%\n-             7      -\n";
         assert_eq!(draw(80, &columns, &rows).0, expected);
     }
@@ -333,18 +267,10 @@ mod tests {
             column("first_at", Kind::Time, 2),
             column("last_at", Kind::Time, 1),
         ];
-        let row: Vec<Value> = vec![
-            "日本語のとても長い組織名です".into(),
-            12.into(),
-            0.into(),
-            0.into(),
-        ];
-        for (width, expected) in [
-            (100, vec![]),
-            (66, vec![]),
-            (50, vec!["first_at"]),
-            (30, vec!["first_at", "last_at"]),
-        ] {
+        let row: Vec<Value> = vec!["日本語のとても長い組織名です".into(), 12.into(), 0.into(), 0.into()];
+        for (width, expected) in
+            [(100, vec![]), (66, vec![]), (50, vec!["first_at"]), (30, vec!["first_at", "last_at"])]
+        {
             let (text, left_out) = draw(width, &columns, std::slice::from_ref(&row));
             assert_eq!(left_out, expected, "{width}");
             for line in text.lines() {
@@ -378,10 +304,7 @@ mod tests {
         let columns = [column("name", Kind::Text, 0)];
         let rows = [vec!["a\x1b]52;c;eA==\x07\nb\u{9b}\u{202e}\u{200b}".into()]];
         let (text, _) = draw(80, &columns, &rows);
-        assert_eq!(
-            text,
-            "name\na\\u{1b}]52;c;eA==\\u{7}\\u{a}b\\u{9b}\\u{202e}\\u{200b}\n"
-        );
+        assert_eq!(text, "name\na\\u{1b}]52;c;eA==\\u{7}\\u{a}b\\u{9b}\\u{202e}\\u{200b}\n");
     }
 
     #[test]
@@ -398,20 +321,10 @@ mod tests {
     fn colour_only_when_asked() {
         let columns = vec![column("dmarc", Kind::Text, 0)];
         let mut out = Vec::new();
-        let mut table = Table::new(
-            &mut out,
-            Look {
-                width: 80,
-                colour: true,
-            },
-            columns,
-        );
+        let mut table = Table::new(&mut out, Look { width: 80, colour: true }, columns);
         table.row(vec!["fail".into()]).unwrap();
         table.finish().unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            text.contains("\u{1b}[1mdmarc\u{1b}[0m") && text.contains("\u{1b}[31mfail\u{1b}[0m"),
-            "{text:?}"
-        );
+        assert!(text.contains("\u{1b}[1mdmarc\u{1b}[0m") && text.contains("\u{1b}[31mfail\u{1b}[0m"), "{text:?}");
     }
 }

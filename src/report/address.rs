@@ -85,10 +85,7 @@ impl Address {
         if local.len() + 1 + domain.len() > ADDRESS_BYTES {
             return Err(Fault::Length);
         }
-        Ok(Address {
-            local: local.to_owned(),
-            domain,
-        })
+        Ok(Address { local: local.to_owned(), domain })
     }
 
     /// Reads one address in any form that a single-address field uses: bare, `<…>`, with a display name, with comments,
@@ -106,10 +103,7 @@ impl Address {
             Some((kind, rest)) if kind.eq_ignore_ascii_case("rfc822;") => rest.trim(),
             _ => text,
         };
-        let pieces: Vec<&str> = split_outside_quotes(text, ',')
-            .into_iter()
-            .filter(|p| !p.trim().is_empty())
-            .collect();
+        let pieces: Vec<&str> = split_outside_quotes(text, ',').into_iter().filter(|p| !p.trim().is_empty()).collect();
         match pieces[..] {
             [] => Err(Fault::Empty),
             [one] => mailbox(one).1,
@@ -154,9 +148,7 @@ impl fmt::Display for Address {
 /// Whether a text says that something was taken out: `redacted`, `Undisclosed Recipients`, `[removed]`, ….
 pub fn says_redacted(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["redacted", "undisclosed", "anonymized", "anonymised"]
-        .iter()
-        .any(|word| text.contains(word))
+    ["redacted", "undisclosed", "anonymized", "anonymised"].iter().any(|word| text.contains(word))
         || matches!(
             text.trim_matches(|c: char| !c.is_ascii_alphanumeric()),
             "hidden" | "removed" | "masked" | "private"
@@ -166,13 +158,11 @@ pub fn says_redacted(text: &str) -> bool {
 /// Whether a text looks like a digest in place of a local part: hexadecimal of a usual length, or the 28 characters of
 /// base64 that RFC 6590 uses.
 pub(super) fn is_digest(text: &str) -> bool {
-    let hex = matches!(text.len(), 32 | 40 | 56 | 64 | 96 | 128)
-        && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let hex = matches!(text.len(), 32 | 40 | 56 | 64 | 96 | 128) && text.bytes().all(|b| b.is_ascii_hexdigit());
     let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
     let bytes = text.as_bytes();
-    let rfc6590 = matches!(text.len(), 28 | 44)
-        && bytes.ends_with(b"=")
-        && bytes[..text.len() - 1].iter().all(|&b| base64(b));
+    let rfc6590 =
+        matches!(text.len(), 28 | 44) && bytes.ends_with(b"=") && bytes[..text.len() - 1].iter().all(|&b| base64(b));
     hex || rfc6590
 }
 
@@ -199,11 +189,7 @@ pub fn mailboxes(text: &str) -> Vec<Mailbox> {
             continue;
         }
         let (name, address) = mailbox(piece);
-        found.push(Mailbox {
-            name,
-            address,
-            spelled: piece.to_owned(),
-        });
+        found.push(Mailbox { name, address, spelled: piece.to_owned() });
     }
     found
 }
@@ -211,16 +197,14 @@ pub fn mailboxes(text: &str) -> Vec<Mailbox> {
 /// The domain of the one address in a `From` field, leniently: the local part may be anything. `None` where there is no
 /// domain or more than one.
 pub fn from_domain(text: &str) -> Option<String> {
-    let mut domains = mailboxes(text)
-        .into_iter()
-        .filter_map(|mailbox| match mailbox.address {
-            Ok(address) => Some(address.domain),
-            Err(_) => {
-                let spec = mailbox.spelled.rsplit('<').next().unwrap_or_default();
-                let spec = spec.split('>').next().unwrap_or_default();
-                spec.rsplit_once('@').and_then(|(_, tail)| domain(tail))
-            }
-        });
+    let mut domains = mailboxes(text).into_iter().filter_map(|mailbox| match mailbox.address {
+        Ok(address) => Some(address.domain),
+        Err(_) => {
+            let spec = mailbox.spelled.rsplit('<').next().unwrap_or_default();
+            let spec = spec.split('>').next().unwrap_or_default();
+            spec.rsplit_once('@').and_then(|(_, tail)| domain(tail))
+        }
+    });
     let first = domains.next()?;
     domains.all(|other| other == first).then_some(first)
 }
@@ -258,34 +242,18 @@ fn is_ascii_name(text: &str) -> bool {
 
 /// The domain of a mail address: a name with a dot, of letters, digits and hyphens, that is no IP address; or a literal.
 fn mail_domain(text: &str) -> Result<String, Fault> {
-    if let Some(literal) = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        let v6 = literal
-            .get(..5)
-            .filter(|tag| tag.eq_ignore_ascii_case("IPv6:"))
-            .and_then(|_| literal.get(5..));
+    if let Some(literal) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let v6 = literal.get(..5).filter(|tag| tag.eq_ignore_ascii_case("IPv6:")).and_then(|_| literal.get(5..));
         let known = match v6 {
             Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
             None => literal.parse::<std::net::Ipv4Addr>().is_ok(),
         };
-        return if known {
-            Ok(text.to_ascii_lowercase())
-        } else {
-            Err(Fault::Domain)
-        };
+        return if known { Ok(text.to_ascii_lowercase()) } else { Err(Fault::Domain) };
     }
     let name = domain(text).ok_or(Fault::Domain)?;
     let (_, tld) = name.rsplit_once('.').ok_or(Fault::Domain)?;
-    let hyphens = name
-        .split('.')
-        .any(|label| label.starts_with('-') || label.ends_with('-'));
-    if hyphens
-        || name.contains('_')
-        || tld.bytes().all(|b| b.is_ascii_digit())
-        || text.ends_with('.')
-    {
+    let hyphens = name.split('.').any(|label| label.starts_with('-') || label.ends_with('-'));
+    if hyphens || name.contains('_') || tld.bytes().all(|b| b.is_ascii_digit()) || text.ends_with('.') {
         return Err(Fault::Domain);
     }
     Ok(name)
@@ -350,14 +318,10 @@ fn check_local(local: &str) -> Result<(), Fault> {
     if local.is_empty() || local.len() > LOCAL_BYTES {
         return Err(Fault::Local);
     }
-    let quoted = local
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
+    let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let valid = match quoted {
         Some(content) => is_quoted_content(content),
-        None => local
-            .split('.')
-            .all(|atom| !atom.is_empty() && atom.chars().all(is_atext)),
+        None => local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext)),
     };
     if valid { Ok(()) } else { Err(Fault::Local) }
 }
@@ -375,9 +339,7 @@ fn is_quoted_content(content: &str) -> bool {
 }
 
 fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || "!#$%&'*+-/=?^_`{|}~".contains(c)
-        || (!c.is_ascii() && !c.is_whitespace())
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_whitespace())
 }
 
 /// Control characters, and the invisible or direction-changing ones that make one address look like another.
@@ -399,23 +361,14 @@ mod tests {
         };
         check("user@isp.example", Ok("user@isp.example"));
         check("<user@isp.example>", Ok("user@isp.example"));
-        check(
-            "  <User.Name+tag@ISP.Example> ",
-            Ok("User.Name+tag@isp.example"),
-        );
+        check("  <User.Name+tag@ISP.Example> ", Ok("User.Name+tag@isp.example"));
         check("A. Person <user@isp.example>", Ok("user@isp.example"));
         check("\"Last, First\" <user@isp.example>", Ok("user@isp.example"));
         check("user@isp.example (a comment)", Ok("user@isp.example"));
         check("rfc822;user@isp.example", Ok("user@isp.example"));
         check("RFC822; user@isp.example", Ok("user@isp.example"));
-        check(
-            "\"feedback@arf.mail.yahoo.com\" <evil@evil.example>",
-            Ok("evil@evil.example"),
-        );
-        check(
-            "feedback@arf.mail.yahoo.com <evil@evil.example>",
-            Ok("evil@evil.example"),
-        );
+        check("\"feedback@arf.mail.yahoo.com\" <evil@evil.example>", Ok("evil@evil.example"));
+        check("feedback@arf.mail.yahoo.com <evil@evil.example>", Ok("evil@evil.example"));
         check("\"a b@c\"@isp.example", Ok("\"a b@c\"@isp.example"));
         check("\"a b,c\"@isp.example", Ok("\"a b,c\"@isp.example"));
         check("<\"a b@c\"@isp.example>", Ok("\"a b@c\"@isp.example"));
@@ -452,39 +405,23 @@ mod tests {
         check("<us er\u{1b}[31m@isp.example>", Err(Fault::Control));
         check("us\u{202e}er@isp.example", Err(Fault::Control));
         check("user@isp.example\nb@isp.example", Err(Fault::Control));
-        check(
-            &format!("{}@isp.example", "a".repeat(64)),
-            Ok(&format!("{}@isp.example", "a".repeat(64))),
-        );
-        check(
-            &format!("{}@isp.example", "a".repeat(65)),
-            Err(Fault::Local),
-        );
-        check(
-            &format!("{}@{}.example", "a".repeat(64), "b.".repeat(91) + "c"),
-            Err(Fault::Length),
-        );
+        check(&format!("{}@isp.example", "a".repeat(64)), Ok(&format!("{}@isp.example", "a".repeat(64))));
+        check(&format!("{}@isp.example", "a".repeat(65)), Err(Fault::Local));
+        check(&format!("{}@{}.example", "a".repeat(64), "b.".repeat(91) + "c"), Err(Fault::Length));
         check(&"a".repeat(5000), Err(Fault::Form));
     }
 
     #[test]
     fn placeholders_are_not_people() {
         let check = |text: &str, expected: Option<Placeholder>| {
-            assert_eq!(
-                Address::parse(text).expect(text).placeholder(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(Address::parse(text).expect(text).placeholder(), expected, "{text}");
         };
         check("user@isp.example", None);
         check("max@isp.example", None);
         check("deadbeef@isp.example", None);
         check("redacted@aol.com", Some(Placeholder::Redacted));
         check("Redacted-Address@aol.com", Some(Placeholder::Redacted));
-        check(
-            "bounces+15167-8e67-redacted=aol.com@sender.example",
-            Some(Placeholder::Redacted),
-        );
+        check("bounces+15167-8e67-redacted=aol.com@sender.example", Some(Placeholder::Redacted));
         check("undisclosed@isp.example", Some(Placeholder::Redacted));
         check("xxxx@outlook.com", Some(Placeholder::Redacted));
         check("j***n@isp.example", Some(Placeholder::Redacted));
@@ -492,25 +429,14 @@ mod tests {
         check("user@libsisimai.org.invalid", Some(Placeholder::Redacted));
         check("user@email.xxx", Some(Placeholder::Redacted));
         check("hashed@example.com", Some(Placeholder::Hashed));
-        check(
-            "d41d8cd98f00b204e9800998ecf8427e@comcast.net",
-            Some(Placeholder::Hashed),
-        );
-        check(
-            "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709@isp.example",
-            Some(Placeholder::Hashed),
-        );
-        check(
-            "rZ8cqXWGiKHzhz1MsFRGTysHia4=@example.net",
-            Some(Placeholder::Hashed),
-        );
+        check("d41d8cd98f00b204e9800998ecf8427e@comcast.net", Some(Placeholder::Hashed));
+        check("DA39A3EE5E6B4B0D3255BFEF95601890AFD80709@isp.example", Some(Placeholder::Hashed));
+        check("rZ8cqXWGiKHzhz1MsFRGTysHia4=@example.net", Some(Placeholder::Hashed));
     }
 
     #[test]
     fn domains_have_one_spelling() {
-        let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(domain(text).as_deref(), expected, "{text}")
-        };
+        let check = |text: &str, expected: Option<&str>| assert_eq!(domain(text).as_deref(), expected, "{text}");
         check("Example.COM", Some("example.com"));
         check(" example.com. ", Some("example.com"));
         check("_dmarc.example.com", Some("_dmarc.example.com"));
@@ -529,28 +455,13 @@ mod tests {
     #[test]
     fn headers_name_people() {
         let names = |text: &str| -> Vec<String> {
-            mailboxes(text)
-                .into_iter()
-                .map(|m| m.address.map_or_else(|f| f.to_string(), |a| a.canonical()))
-                .collect()
+            mailboxes(text).into_iter().map(|m| m.address.map_or_else(|f| f.to_string(), |a| a.canonical())).collect()
         };
-        assert_eq!(
-            names("a@x.example, B <b@x.example>"),
-            ["a@x.example", "b@x.example"]
-        );
-        assert_eq!(
-            names("DMARC Filter <DMARC@gen.example>;"),
-            ["DMARC@gen.example"]
-        );
+        assert_eq!(names("a@x.example, B <b@x.example>"), ["a@x.example", "b@x.example"]);
+        assert_eq!(names("DMARC Filter <DMARC@gen.example>;"), ["DMARC@gen.example"]);
         assert_eq!(names("undisclosed-recipients:;"), Vec::<String>::new());
-        assert_eq!(
-            names("Team: a@x.example, b@x.example;"),
-            ["a@x.example", "b@x.example"]
-        );
-        assert_eq!(
-            from_domain("\"x@y\" <we ird@Example.com>").as_deref(),
-            Some("example.com")
-        );
+        assert_eq!(names("Team: a@x.example, b@x.example;"), ["a@x.example", "b@x.example"]);
+        assert_eq!(from_domain("\"x@y\" <we ird@Example.com>").as_deref(), Some("example.com"));
         assert_eq!(from_domain("a@x.example, b@y.example"), None);
         assert_eq!(from_domain("nobody"), None);
     }

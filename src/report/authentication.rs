@@ -99,10 +99,7 @@ pub fn assess(headers: &[Header<'_>], authserv_id: Option<&str>) -> Authenticati
         room = room.saturating_sub(field.len());
         fits
     });
-    Authentication {
-        verdict,
-        fields: fields.collect(),
-    }
+    Authentication { verdict, fields: fields.collect() }
 }
 
 /// The `Authentication-Results` fields that may be believed, unfolded: the topmost run that names `authserv_id`.
@@ -133,8 +130,8 @@ pub fn trusted_fields(headers: &[Header<'_>], authserv_id: &str) -> Vec<String> 
                     Some(_) => break,
                 }
             }
-            "from" | "to" | "cc" | "subject" | "date" | "message-id" | "mime-version"
-            | "content-type" | "sender" | "reply-to" | "dkim-signature" => break,
+            "from" | "to" | "cc" | "subject" | "date" | "message-id" | "mime-version" | "content-type" | "sender"
+            | "reply-to" | "dkim-signature" => break,
             _ => {}
         }
     }
@@ -164,36 +161,23 @@ pub fn parse(value: &str) -> AuthenticationResults {
 /// one further down: that is how a field that came with the mail would speak.
 pub fn verdict(fields: &[AuthenticationResults], from: &str) -> Verdict {
     let stated = |method: &str| -> Vec<&MethodResult> {
-        let named =
-            |field: &&AuthenticationResults| field.results.iter().any(|r| r.method == method);
+        let named = |field: &&AuthenticationResults| field.results.iter().any(|r| r.method == method);
         let field = fields.iter().find(named);
-        field
-            .into_iter()
-            .flat_map(|field| field.results.iter().filter(|r| r.method == method))
-            .collect()
+        field.into_iter().flat_map(|field| field.results.iter().filter(|r| r.method == method)).collect()
     };
     let dmarc = stated("dmarc");
     let about_from = |result: &&&MethodResult| {
         let named = result.value("header", "from").and_then(address::domain);
         named.is_none_or(|domain| domain == from)
     };
-    if dmarc
-        .iter()
-        .filter(about_from)
-        .any(|result| result.result == "pass")
-    {
+    if dmarc.iter().filter(about_from).any(|result| result.result == "pass") {
         return Verdict::Pass(from.to_owned());
     }
     if dmarc.iter().any(|result| result.result == "fail") {
         return Verdict::Fail;
     }
-    let passed = stated("dkim")
-        .into_iter()
-        .chain(stated("spf"))
-        .filter(|result| result.result == "pass");
-    let mut aligned = passed
-        .filter_map(MethodResult::identity)
-        .filter(|domain| is_aligned(domain, from));
+    let passed = stated("dkim").into_iter().chain(stated("spf")).filter(|result| result.result == "pass");
+    let mut aligned = passed.filter_map(MethodResult::identity).filter(|domain| is_aligned(domain, from));
     aligned.next().map_or(Verdict::Fail, Verdict::Pass)
 }
 
@@ -210,10 +194,7 @@ pub fn organizational(domain: &str) -> &str {
 impl MethodResult {
     /// The value of a property, without quotes.
     pub fn value(&self, ptype: &str, property: &str) -> Option<&str> {
-        let found = self
-            .properties
-            .iter()
-            .find(|p| p.ptype == ptype && p.property == property)?;
+        let found = self.properties.iter().find(|p| p.ptype == ptype && p.property == property)?;
         Some(&found.value)
     }
 
@@ -221,12 +202,8 @@ impl MethodResult {
     /// `smtp.mailfrom` (`smtp.mail`, `smtp.mfrom` of older senders). A HELO identity never aligns.
     pub fn identity(&self) -> Option<String> {
         let value = match self.method.as_str() {
-            "dkim" => self
-                .value("header", "d")
-                .or_else(|| self.value("header", "i"))?,
-            "spf" => ["mailfrom", "mail", "mfrom"]
-                .iter()
-                .find_map(|name| self.value("smtp", name))?,
+            "dkim" => self.value("header", "d").or_else(|| self.value("header", "i"))?,
+            "spf" => ["mailfrom", "mail", "mfrom"].iter().find_map(|name| self.value("smtp", name))?,
             _ => return None,
         };
         let value = value.trim_matches(['<', '>']);
@@ -236,19 +213,14 @@ impl MethodResult {
 
 /// The domain of the one address in the one `From` field; `None` where there are several, which nobody can vouch for.
 fn sole_from_domain(headers: &[Header<'_>]) -> Option<String> {
-    let mut fields = headers
-        .iter()
-        .filter(|header| header.name.trim().eq_ignore_ascii_case("from"));
+    let mut fields = headers.iter().filter(|header| header.name.trim().eq_ignore_ascii_case("from"));
     let field = fields.next()?;
     if fields.next().is_some() {
         return None;
     }
     let mut people = address::mailboxes(&unfolded(&field.value)).into_iter();
     let person = people.next()?;
-    people
-        .next()
-        .is_none()
-        .then_some(person.address.ok()?.domain)
+    people.next().is_none().then_some(person.address.ok()?.domain)
 }
 
 fn unfolded(value: &str) -> String {
@@ -259,13 +231,8 @@ fn unfolded(value: &str) -> String {
 fn received_by(value: &str) -> String {
     let value = without_comments(&unfolded(value));
     let mut words = value.split_ascii_whitespace();
-    let by = words
-        .by_ref()
-        .find(|word| word.eq_ignore_ascii_case("by"))
-        .and_then(|_| words.next());
-    by.unwrap_or_default()
-        .trim_end_matches([';', '.'])
-        .to_ascii_lowercase()
+    let by = words.by_ref().find(|word| word.eq_ignore_ascii_case("by")).and_then(|_| words.next());
+    by.unwrap_or_default().trim_end_matches([';', '.']).to_ascii_lowercase()
 }
 
 /// One `method=result property…` segment; `None` for `none` and for what is no result.
@@ -277,22 +244,10 @@ fn method_result(segment: &str) -> Option<MethodResult> {
     let (method, result) = pairs.next()?;
     let method = method.split('/').next().unwrap_or_default().to_owned();
     let properties = pairs.map(|(key, value)| match key.split_once('.') {
-        Some((ptype, property)) => Property {
-            ptype: ptype.to_owned(),
-            property: property.to_owned(),
-            value,
-        },
-        None => Property {
-            ptype: String::new(),
-            property: key,
-            value,
-        },
+        Some((ptype, property)) => Property { ptype: ptype.to_owned(), property: property.to_owned(), value },
+        None => Property { ptype: String::new(), property: key, value },
     });
-    Some(MethodResult {
-        method,
-        result: result.to_ascii_lowercase(),
-        properties: properties.collect(),
-    })
+    Some(MethodResult { method, result: result.to_ascii_lowercase(), properties: properties.collect() })
 }
 
 /// Words split at white space outside quotes, with white space around `=` closed up (`header.d = x`).
@@ -316,14 +271,7 @@ mod tests {
 
     fn headers(lines: &[&'static str]) -> Vec<Header<'static>> {
         let split = |line: &&'static str| line.split_once(": ").expect("name: value");
-        lines
-            .iter()
-            .map(split)
-            .map(|(name, value)| Header {
-                name: name.into(),
-                value: value.into(),
-            })
-            .collect()
+        lines.iter().map(split).map(|(name, value)| Header { name: name.into(), value: value.into() }).collect()
     }
 
     #[test]
@@ -334,17 +282,10 @@ mod tests {
         );
         assert_eq!(field.authserv_id.as_deref(), Some("mx.example.com"));
         assert_eq!(field.version, Some(1));
-        let shown: Vec<_> = field
-            .results
-            .iter()
-            .map(|r| (r.method.as_str(), r.result.as_str()))
-            .collect();
+        let shown: Vec<_> = field.results.iter().map(|r| (r.method.as_str(), r.result.as_str())).collect();
         assert_eq!(shown, [("dkim", "fail"), ("spf", "pass")]);
         assert_eq!(field.results[0].value("", "reason"), Some("bad; sig"));
-        assert_eq!(
-            field.results[0].identity().as_deref(),
-            Some("sender.example")
-        );
+        assert_eq!(field.results[0].identity().as_deref(), Some("sender.example"));
         assert_eq!(field.results[1].identity().as_deref(), Some("x.example"));
         assert_eq!(parse("mx.example.com; none").results, []);
         assert_eq!(parse(""), AuthenticationResults::default());
@@ -352,14 +293,12 @@ mod tests {
 
     #[test]
     fn fields_that_name_nobody() {
-        let field =
-            parse("spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=sender.example; dkim=none");
+        let field = parse("spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=sender.example; dkim=none");
         assert_eq!(field.authserv_id, None);
         assert_eq!(field.results.len(), 2);
         // Yahoo's own dialect: identities in front of the first semicolon.
-        let field = parse(
-            "mta1.yahoo.com  from=example.jp; domainkeys=neutral (no sig);  from=amazonses.com; dkim=pass (ok)",
-        );
+        let field =
+            parse("mta1.yahoo.com  from=example.jp; domainkeys=neutral (no sig);  from=amazonses.com; dkim=pass (ok)");
         assert_eq!(field.authserv_id.as_deref(), Some("mta1.yahoo.com"));
     }
 
@@ -370,51 +309,26 @@ mod tests {
             assert_eq!(verdict(&parsed, "fbl.isp.example"), expected, "{fields:?}");
         };
         let pass = |domain: &str| Verdict::Pass(domain.to_owned());
-        check(
-            &["mx; dmarc=pass header.from=fbl.isp.example"],
-            pass("fbl.isp.example"),
-        );
+        check(&["mx; dmarc=pass header.from=fbl.isp.example"], pass("fbl.isp.example"));
         check(&["mx; dmarc=pass"], pass("fbl.isp.example"));
         check(&["mx; dmarc=pass header.from=other.example"], Verdict::Fail);
         check(&["mx; dkim=pass header.d=isp.example"], pass("isp.example"));
-        check(
-            &["mx; dkim=pass header.i=@mail.isp.example"],
-            pass("mail.isp.example"),
-        );
-        check(
-            &["mx; dkim=pass header.d=other.example; dkim=pass header.d=isp.example"],
-            pass("isp.example"),
-        );
+        check(&["mx; dkim=pass header.i=@mail.isp.example"], pass("mail.isp.example"));
+        check(&["mx; dkim=pass header.d=other.example; dkim=pass header.d=isp.example"], pass("isp.example"));
         check(&["mx; dkim=pass header.d=example"], Verdict::Fail);
         check(&["mx; dkim=fail header.d=isp.example"], Verdict::Fail);
-        check(
-            &["mx; spf=pass smtp.mailfrom=bounce@isp.example"],
-            pass("isp.example"),
-        );
+        check(&["mx; spf=pass smtp.mailfrom=bounce@isp.example"], pass("isp.example"));
         check(&["mx; spf=pass smtp.helo=isp.example"], Verdict::Fail);
-        check(
-            &["mx; dkim=pass header.d=isp.example; dmarc=fail header.from=fbl.isp.example"],
-            Verdict::Fail,
-        );
+        check(&["mx; dkim=pass header.d=isp.example; dmarc=fail header.from=fbl.isp.example"], Verdict::Fail);
         check(&["mx; dmarc=fail", "mx; dmarc=pass"], Verdict::Fail);
-        check(
-            &[
-                "mx; dkim=fail header.d=isp.example",
-                "mx; dkim=pass header.d=isp.example",
-            ],
-            Verdict::Fail,
-        );
-        check(
-            &["mx; dmarc=none; spf=pass smtp.mailfrom=isp.example"],
-            pass("isp.example"),
-        );
+        check(&["mx; dkim=fail header.d=isp.example", "mx; dkim=pass header.d=isp.example"], Verdict::Fail);
+        check(&["mx; dmarc=none; spf=pass smtp.mailfrom=isp.example"], pass("isp.example"));
         check(&["mx; none"], Verdict::Fail);
     }
 
     #[test]
     fn alignment_needs_the_public_suffix_list() {
-        let check =
-            |a: &str, b: &str, expected: bool| assert_eq!(is_aligned(a, b), expected, "{a} {b}");
+        let check = |a: &str, b: &str, expected: bool| assert_eq!(is_aligned(a, b), expected, "{a} {b}");
         check("a.example.co.uk", "b.example.co.uk", true);
         check("one.co.uk", "two.co.uk", false);
         check("co.uk", "two.co.uk", false);
@@ -461,13 +375,9 @@ mod tests {
 
     #[test]
     fn kept_fields_are_bounded() {
-        let long: &'static str = Box::leak(
-            format!("Authentication-Results: mx; x={}", "a".repeat(5000)).into_boxed_str(),
-        );
-        let found = assess(
-            &headers(&[long, long, long, "From: a@b.example"]),
-            Some("mx"),
-        );
+        let long: &'static str =
+            Box::leak(format!("Authentication-Results: mx; x={}", "a".repeat(5000)).into_boxed_str());
+        let found = assess(&headers(&[long, long, long, "From: a@b.example"]), Some("mx"));
         assert_eq!(found.fields.len(), 1);
     }
 }

@@ -86,7 +86,12 @@ fn push_lenient(bytes: &[u8], text: &mut String, warnings: &mut Vec<Warning>) {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {
-            Warning::note(warnings, "invalid-utf8", || "document".into(), || "bytes that are not UTF-8 were read as Windows-1252".into());
+            Warning::note(
+                warnings,
+                "invalid-utf8",
+                || "document".into(),
+                || "bytes that are not UTF-8 were read as Windows-1252".into(),
+            );
             text.push_str(&WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
         }
     }

@@ -122,35 +122,25 @@ pub(super) fn from_fields(
     found.arrived_at = arf::arrived_at(&fields, &mut warnings).or(found.arrived_at);
     found.incidents = arf::incidents(&fields, &mut warnings);
     found.source_ip = source_ip::stated(&fields, &mut warnings).map(|(ip, _)| ip);
-    found.source_port = fields
-        .first("Source-Port")
-        .and_then(|port| port.parse().ok());
+    found.source_port = fields.first("Source-Port").and_then(|port| port.parse().ok());
     found.delivery_result = fields.text("Delivery-Result");
     found.user_agent = fields.text("User-Agent");
     found.version = fields.text("Version");
     found.reporting_mta = fields.text("Reporting-MTA");
     found.original_envelope_id = fields.text("Original-Envelope-Id");
     found.original_mail_from = arf::mail_from(&fields);
-    found.original_rcpt_to = fields
-        .all("Original-Rcpt-To")
-        .filter(|value| !value.is_empty())
-        .map(unbracketed)
-        .collect();
+    found.original_rcpt_to =
+        fields.all("Original-Rcpt-To").filter(|value| !value.is_empty()).map(unbracketed).collect();
     found.authentication_results = fields.texts("Authentication-Results");
     found.dkim_domain = fields.text("DKIM-Domain");
     found.dkim_identity = fields.text("DKIM-Identity");
     found.dkim_selector = fields.text("DKIM-Selector");
     found.spf_dns = fields.texts("SPF-DNS");
-    found.message_id = original
-        .message_id()
-        .or_else(|| arf::reported_message_id(&fields));
+    found.message_id = original.message_id().or_else(|| arf::reported_message_id(&fields));
     found.subject = original.subject();
     found.header_from = original.header_from();
     found.sample_headers.clone_from(&original.sample);
-    found.domain = arf::reported_domains(&fields)
-        .into_iter()
-        .next()
-        .or_else(|| found.header_from.clone());
+    found.domain = arf::reported_domains(&fields).into_iter().next().or_else(|| found.header_from.clone());
     found.identity_alignment = fields.text("Identity-Alignment");
     found.alignment_semantics = semantics(&found, original);
     found.fields = fields.0;
@@ -165,9 +155,7 @@ pub(super) fn read_prose(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Fai
         let own = entity.kind == Kind::Leaf && entity.parent.is_none_or(|parent| parent == 0);
         let small = entity.raw.len() <= 2 * limits.header_block_bytes;
         let body = (own && small && entity.content_type == "text/plain").then(|| entity.body())?;
-        body.trim_ascii_start()
-            .starts_with(PROSE.as_bytes())
-            .then_some((at, body))
+        body.trim_ascii_start().starts_with(PROSE.as_bytes()).then_some((at, body))
     })?;
     let text = String::from_utf8_lossy(&body);
     let (prose, copy) = text.split_once(COPY).unwrap_or((&text, ""));
@@ -175,57 +163,34 @@ pub(super) fn read_prose(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Fai
     let original = Original::from_message(headers.as_bytes(), limits);
     let line = |name: &str| {
         let mut pairs = prose.lines().filter_map(|line| line.split_once(':'));
-        pairs
-            .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+        pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     };
     let mut found = sender_of(mail);
     found.report_id = found.report_id.or_else(|| original.message_id());
     found.header_from = original.header_from();
-    found.domain = line("Sender Domain")
-        .and_then(address::domain)
-        .or_else(|| found.header_from.clone());
+    found.domain = line("Sender Domain").and_then(address::domain).or_else(|| found.header_from.clone());
     found.source_ip = line("Sender IP Address").and_then(source_ip::literal);
-    found.arrived_at = line("Received date")
-        .and_then(date::mail)
-        .or(found.arrived_at);
+    found.arrived_at = line("Received date").and_then(date::mail).or(found.arrived_at);
     found.auth_failure = vec!["dmarc".to_owned()];
     found.authentication_results = original.headers.texts("Authentication-Results");
     found.message_id = original.message_id();
     found.subject = original.subject();
     found.sample_headers.clone_from(&original.sample);
     found.prose = Some(bounded(prose.trim(), PROSE_BYTES).to_owned());
-    found.warnings = vec![Warning::new(
-        "no-machine-part",
-        "",
-        "prose only (Exim); its named lines are read",
-    )];
+    found.warnings = vec![Warning::new("no-machine-part", "", "prose only (Exim); its named lines are read")];
     Some((at, found))
 }
 
 /// A report of which only the reporting mail is known.
 fn sender_of(mail: &Mail<'_>) -> FailureReport {
-    let header = |name: &str| {
-        mail.entities
-            .first()
-            .and_then(|message| message.header(name))
-    };
-    let from = header("From")
-        .map(|from| address::mailboxes(&from))
-        .unwrap_or_default()
-        .into_iter()
-        .next();
-    let name = from
-        .as_ref()
-        .and_then(|from| from.name.as_deref())
-        .map(decoded);
+    let header = |name: &str| mail.entities.first().and_then(|message| message.header(name));
+    let from = header("From").map(|from| address::mailboxes(&from)).unwrap_or_default().into_iter().next();
+    let name = from.as_ref().and_then(|from| from.name.as_deref()).map(decoded);
     let person = from.and_then(|from| from.address.ok());
     FailureReport {
         org_name: name.or_else(|| person.as_ref().map(|person| person.domain.clone())),
         org_email: person.map(|person| person.canonical()),
-        report_id: header("Message-ID")
-            .map(|id| bare_message_id(&id).to_owned())
-            .filter(|id| !id.is_empty()),
+        report_id: header("Message-ID").map(|id| bare_message_id(&id).to_owned()).filter(|id| !id.is_empty()),
         domain: None,
         arrived_at: header("Date").and_then(|value| date::mail(&value)),
         auth_failure: Vec::new(),
@@ -265,22 +230,15 @@ fn semantics(report: &FailureReport, original: &Original) -> AlignmentSemantics 
     };
     let named: Vec<String> = split_words(sent);
     let domain = report.header_from.as_ref().or(report.domain.as_ref());
-    let Some(from) = domain.filter(|_| named.iter().any(|word| word == "dkim" || word == "spf"))
-    else {
+    let Some(from) = domain.filter(|_| named.iter().any(|word| word == "dkim" || word == "spf")) else {
         return AlignmentSemantics::Unknown;
     };
     let own = report.authentication_results.iter().map(String::as_str);
-    let results: Vec<_> = own
-        .chain(original.headers.first("Authentication-Results"))
-        .map(authentication::parse)
-        .collect();
+    let results: Vec<_> =
+        own.chain(original.headers.first("Authentication-Results")).map(authentication::parse).collect();
     let (mut old, mut new) = (false, false);
     for mechanism in ["dkim", "spf"] {
-        let mut stated = results
-            .iter()
-            .flat_map(|field| &field.results)
-            .filter(|r| r.method == mechanism)
-            .peekable();
+        let mut stated = results.iter().flat_map(|field| &field.results).filter(|r| r.method == mechanism).peekable();
         if stated.peek().is_none() {
             continue;
         }
@@ -288,11 +246,7 @@ fn semantics(report: &FailureReport, original: &Original) -> AlignmentSemantics 
             let identity = result.identity().filter(|_| result.result == "pass");
             identity.is_some_and(|domain| authentication::is_aligned(&domain, from))
         });
-        if passed == named.iter().any(|word| word == mechanism) {
-            old = true
-        } else {
-            new = true
-        }
+        if passed == named.iter().any(|word| word == mechanism) { old = true } else { new = true }
     }
     match (old, new) {
         (true, false) => AlignmentSemantics::Rfc7489,
@@ -308,16 +262,11 @@ fn words(fields: &Fields, name: &str) -> Vec<String> {
 /// Words separated by commas or blanks, comments gone, lower case.
 fn split_words(value: &str) -> Vec<String> {
     let value = without_comments(value).to_lowercase();
-    let words = value
-        .split([',', ';', ' ', '\t'])
-        .filter(|word| !word.is_empty());
+    let words = value.split([',', ';', ' ', '\t']).filter(|word| !word.is_empty());
     words.map(|word| bounded(word, 100).to_owned()).collect()
 }
 
 fn unbracketed(sent: &str) -> String {
     let sent = sent.trim();
-    sent.strip_prefix('<')
-        .and_then(|rest| rest.strip_suffix('>'))
-        .unwrap_or(sent)
-        .to_owned()
+    sent.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(sent).to_owned()
 }

@@ -15,7 +15,6 @@ pub mod feedback;
 mod text;
 pub mod tls;
 
-
 pub use aggregate::AggregateReport;
 pub use failure::FailureReport;
 pub use feedback::Complaint;

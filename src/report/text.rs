@@ -61,10 +61,7 @@ pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
 /// The content of a quoted string without its quotes and quoted pairs; other text as it is, trimmed.
 pub(super) fn unquoted(text: &str) -> String {
     let text = text.trim();
-    let Some(inner) = text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    else {
+    let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return text.to_owned();
     };
     let mut out = String::with_capacity(inner.len());
@@ -96,9 +93,7 @@ mod tests {
 
     #[test]
     fn comments_go_and_quotes_stay() {
-        let check = |text: &str, expected: &str| {
-            assert_eq!(without_comments(text).trim(), expected, "{text}")
-        };
+        let check = |text: &str, expected: &str| assert_eq!(without_comments(text).trim(), expected, "{text}");
         check("a (b (c) d) e", "a   e");
         check("\"a (b)\" c", "\"a (b)\" c");
         check("a (b \\) c) d", "a   d");
@@ -109,9 +104,7 @@ mod tests {
 
     #[test]
     fn separators_inside_quotes_and_brackets_do_not_split() {
-        let check = |text: &str, expected: &[&str]| {
-            assert_eq!(split_outside_quotes(text, ','), expected, "{text}")
-        };
+        let check = |text: &str, expected: &[&str]| assert_eq!(split_outside_quotes(text, ','), expected, "{text}");
         check("a,b", &["a", "b"]);
         check("\"a,b\",c", &["\"a,b\"", "c"]);
         check("<a,b>,c", &["<a,b>", "c"]);

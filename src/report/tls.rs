@@ -169,35 +169,20 @@ pub fn read(json: &[u8], limits: &Limits) -> Result<TlsReport, Refusal> {
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     check_bounds(json, limits)?;
     let document: Document = serde_json::from_slice(json).map_err(|error| {
-        let code = if error.is_eof() {
-            Code::Truncated
-        } else {
-            Code::Json
-        };
+        let code = if error.is_eof() { Code::Truncated } else { Code::Json };
         Refusal::new(
             code,
-            format!(
-                "line {} column {}: {}",
-                error.line(),
-                error.column(),
-                bounded(&error.to_string(), 200)
-            ),
+            format!("line {} column {}: {}", error.line(), error.column(), bounded(&error.to_string(), 200)),
         )
     })?;
     if document.date_range.is_none() && document.policies.is_none() {
-        return Err(Refusal::new(
-            Code::Json,
-            "JSON, but no TLS report: neither `date-range` nor `policies`",
-        ));
+        return Err(Refusal::new(Code::Json, "JSON, but no TLS report: neither `date-range` nor `policies`"));
     }
     let mut warnings = Vec::new();
     let (begin_at, end_at) = period(document.date_range, &mut warnings)?;
     let entries = document.policies.unwrap_or_default();
-    let policies: Vec<TlsPolicy> = entries
-        .into_iter()
-        .enumerate()
-        .map(|(at, entry)| policy(at, entry, &mut warnings))
-        .collect();
+    let policies: Vec<TlsPolicy> =
+        entries.into_iter().enumerate().map(|(at, entry)| policy(at, entry, &mut warnings)).collect();
     if policies.is_empty() {
         warnings.push(Warning::new("policies", "policies", "none"));
     }
@@ -214,11 +199,7 @@ pub fn read(json: &[u8], limits: &Limits) -> Result<TlsReport, Refusal> {
     report.content_hash = content_hash(&report);
     if report.report_id.is_empty() {
         report.report_id = derived_id(&report.content_hash);
-        report.warnings.push(Warning::new(
-            "report-id",
-            "report-id",
-            "missing, derived from the content",
-        ));
+        report.warnings.push(Warning::new("report-id", "report-id", "missing, derived from the content"));
     }
     Ok(report)
 }
@@ -235,10 +216,7 @@ fn check_bounds(json: &[u8], limits: &Limits) -> Result<(), Refusal> {
             _ if quoted => {
                 string += 1;
                 if string > limits.value_bytes {
-                    return Err(Refusal::new(
-                        Code::FieldTooLong,
-                        format!("a text over {} bytes", limits.value_bytes),
-                    ));
+                    return Err(Refusal::new(Code::FieldTooLong, format!("a text over {} bytes", limits.value_bytes)));
                 }
             }
             b'{' => objects += 1,
@@ -247,72 +225,47 @@ fn check_bounds(json: &[u8], limits: &Limits) -> Result<(), Refusal> {
         }
     }
     if objects > OBJECTS || values > VALUES {
-        return Err(Refusal::new(
-            Code::TooManyRecords,
-            format!("more than {OBJECTS} objects or {VALUES} values"),
-        ));
+        return Err(Refusal::new(Code::TooManyRecords, format!("more than {OBJECTS} objects or {VALUES} values")));
     }
     Ok(())
 }
 
-fn period(
-    range: Option<Lenient<Range>>,
-    warnings: &mut Vec<Warning>,
-) -> Result<(i64, i64), Refusal> {
+fn period(range: Option<Lenient<Range>>, warnings: &mut Vec<Warning>) -> Result<(i64, i64), Refusal> {
     let range = match range {
         Some(Lenient::Read(range)) => range,
         _ => Range::default(),
     };
     let mut time = |text: Option<String>, name: &'static str| {
         let text = text.unwrap_or_default();
-        let (at, zone) = date::rfc3339(&text)
-            .or_else(|| date::mail(&text).map(|at| (at, true)))
-            .ok_or_else(|| {
-                Refusal::new(
-                    Code::NoPeriod,
-                    format!("date-range/{name}: no time: `{}`", bounded(&text, 40)),
-                )
-            })?;
+        let (at, zone) = date::rfc3339(&text).or_else(|| date::mail(&text).map(|at| (at, true))).ok_or_else(|| {
+            Refusal::new(Code::NoPeriod, format!("date-range/{name}: no time: `{}`", bounded(&text, 40)))
+        })?;
         if !zone {
             let text = format!("`{}` has no time zone, taken as UTC", bounded(&text, 40));
-            warnings.push(Warning::new(
-                "time-zone",
-                format!("date-range/{name}"),
-                text,
-            ));
+            warnings.push(Warning::new("time-zone", format!("date-range/{name}"), text));
         }
         Ok(at)
     };
     let begin_at = time(range.start_datetime, "start-datetime")?;
     let end_at = time(range.end_datetime, "end-datetime")?;
     if end_at < begin_at {
-        return Err(Refusal::new(
-            Code::NoPeriod,
-            "date-range ends before it begins",
-        ));
+        return Err(Refusal::new(Code::NoPeriod, "date-range ends before it begins"));
     }
     Ok((begin_at, end_at))
 }
 
 fn policy(at: usize, entry: Entry, warnings: &mut Vec<Warning>) -> TlsPolicy {
     let place = format!("policies[{}]", at + 1);
-    let (policy, summary) = (
-        entry.policy.unwrap_or_default(),
-        entry.summary.unwrap_or_default(),
-    );
-    let policy_domain =
-        text(policy.policy_domain).map(|name| address::domain(&name).unwrap_or(name));
+    let (policy, summary) = (entry.policy.unwrap_or_default(), entry.summary.unwrap_or_default());
+    let policy_domain = text(policy.policy_domain).map(|name| address::domain(&name).unwrap_or(name));
     if policy_domain.is_none() {
         warnings.push(Warning::new("policy-domain", place.clone(), "missing"));
     }
     let details = entry.failure_details.unwrap_or_default();
-    let failures = details.into_iter().enumerate().map(|(at, failure)| {
-        failure_detail(
-            failure,
-            &format!("{place}/failure-details[{}]", at + 1),
-            warnings,
-        )
-    });
+    let failures = details
+        .into_iter()
+        .enumerate()
+        .map(|(at, failure)| failure_detail(failure, &format!("{place}/failure-details[{}]", at + 1), warnings));
     let failures = failures.collect();
     TlsPolicy {
         policy_type: text(policy.policy_type),
@@ -325,31 +278,20 @@ fn policy(at: usize, entry: Entry, warnings: &mut Vec<Warning>) -> TlsPolicy {
             "total-successful-session-count",
             warnings,
         ),
-        failed_sessions: count(
-            summary.total_failure_session_count,
-            &place,
-            "total-failure-session-count",
-            warnings,
-        ),
+        failed_sessions: count(summary.total_failure_session_count, &place, "total-failure-session-count", warnings),
         failures,
     }
 }
 
 fn failure_detail(failure: Failure, place: &str, warnings: &mut Vec<Warning>) -> TlsFailure {
-    let host =
-        |value: Option<Value>| text(value).map(|name| address::domain(&name).unwrap_or(name));
+    let host = |value: Option<Value>| text(value).map(|name| address::domain(&name).unwrap_or(name));
     TlsFailure {
         result_type: text(failure.result_type),
         sending_mta_ip: text(failure.sending_mta_ip).map(canonical_ip),
         receiving_mx_hostname: host(failure.receiving_mx_hostname),
         receiving_mx_helo: text(failure.receiving_mx_helo),
         receiving_ip: text(failure.receiving_ip).map(canonical_ip),
-        failed_sessions: count(
-            failure.failed_session_count,
-            place,
-            "failed-session-count",
-            warnings,
-        ),
+        failed_sessions: count(failure.failed_session_count, place, "failed-session-count", warnings),
         additional_information: text(failure.additional_information),
         failure_reason_code: text(failure.failure_reason_code),
     }
@@ -382,11 +324,7 @@ fn count(value: Option<Value>, place: &str, name: &str, warnings: &mut Vec<Warni
     };
     let number = number.filter(|number| *number <= MAX_SESSIONS);
     if number.is_none() {
-        warnings.push(Warning::new(
-            "session-count",
-            format!("{place}/{name}"),
-            "no count, nothing is added",
-        ));
+        warnings.push(Warning::new("session-count", format!("{place}/{name}"), "no count, nothing is added"));
     }
     number.unwrap_or(0)
 }
@@ -395,18 +333,14 @@ fn count(value: Option<Value>, place: &str, name: &str, warnings: &mut Vec<Warni
 const MAX_SESSIONS: u64 = 1 << 40;
 
 fn canonical_ip(text: String) -> String {
-    text.parse::<IpAddr>()
-        .map_or(text, |ip| ip.to_canonical().to_string())
+    text.parse::<IpAddr>().map_or(text, |ip| ip.to_canonical().to_string())
 }
 
 /// SHA-256 over every value, each with its length or count before it, so that no two reports run into each other.
 fn content_hash(report: &TlsReport) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut put = |text: Option<&str>| {
-        hash.update(
-            text.map_or(u64::MAX, |text| text.len() as u64)
-                .to_be_bytes(),
-        );
+        hash.update(text.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
         hash.update(text.unwrap_or_default());
     };
     put(report.org_name.as_deref());
@@ -441,9 +375,7 @@ fn content_hash(report: &TlsReport) -> [u8; 32] {
 }
 
 fn derived_id(hash: &[u8; 32]) -> String {
-    hash[..8].iter().fold("derived-".to_owned(), |id, byte| {
-        id + &format!("{byte:02x}")
-    })
+    hash[..8].iter().fold("derived-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -461,26 +393,18 @@ mod tests {
     }
 
     fn refused(json: &str) -> Code {
-        read(json.as_bytes(), &Limits::default())
-            .expect_err(json)
-            .code
+        read(json.as_bytes(), &Limits::default()).expect_err(json).code
     }
 
     #[test]
     fn a_plain_report() {
         let report = found(REPORT);
         assert_eq!(report.org_name.as_deref(), Some("Example"));
-        assert_eq!(
-            (report.begin_at, report.end_at),
-            (1_708_560_000, 1_708_646_399)
-        );
+        assert_eq!((report.begin_at, report.end_at), (1_708_560_000, 1_708_646_399));
         let policy = &report.policies[0];
         assert_eq!(policy.policy_domain.as_deref(), Some("example.com"));
         assert_eq!((policy.successful_sessions, policy.failed_sessions), (5, 2));
-        assert_eq!(
-            policy.failures[0].sending_mta_ip.as_deref(),
-            Some("2001:db8::1")
-        );
+        assert_eq!(policy.failures[0].sending_mta_ip.as_deref(), Some("2001:db8::1"));
         assert_eq!(report.warnings, []);
     }
 
@@ -495,91 +419,41 @@ mod tests {
             report
         };
         assert_eq!(check("\"tls@example.com\"", "null", None).org_email, None);
+        assert_eq!(check("00:00:00Z", "00:00:00", Some("time-zone")).begin_at, 1_708_560_000);
         assert_eq!(
-            check("00:00:00Z", "00:00:00", Some("time-zone")).begin_at,
-            1_708_560_000
-        );
-        assert_eq!(
-            check(
-                "\"policy-domain\":\"Example.COM.\",",
-                "",
-                Some("policy-domain")
-            )
-            .policies[0]
-                .policy_domain,
+            check("\"policy-domain\":\"Example.COM.\",", "", Some("policy-domain")).policies[0].policy_domain,
             None
         );
         let one = check("[\"version: STSv1\"]", "\"version: STSv1\"", None);
         assert_eq!(one.policies[0].policy_string, ["version: STSv1"]);
         assert_eq!(
-            check(
-                "\"mx-host\":[\"*.example.com\"]",
-                "\"mx-host-pattern\":\"*.example.com\"",
-                None
-            )
-            .policies[0]
-                .mx_host,
+            check("\"mx-host\":[\"*.example.com\"]", "\"mx-host-pattern\":\"*.example.com\"", None).policies[0].mx_host,
             ["*.example.com"]
         );
+        assert_eq!(check("count\":5", "count\":\"5\"", None).policies[0].successful_sessions, 5);
+        assert_eq!(check("count\":5", "count\":-5", Some("session-count")).policies[0].successful_sessions, 0);
+        assert_eq!(check("count\":5", "count\":1e300", Some("session-count")).policies[0].successful_sessions, 0);
         assert_eq!(
-            check("count\":5", "count\":\"5\"", None).policies[0].successful_sessions,
-            5
-        );
-        assert_eq!(
-            check("count\":5", "count\":-5", Some("session-count")).policies[0].successful_sessions,
+            check("count\":5", "count\":18446744073709551615", Some("session-count")).policies[0].successful_sessions,
             0
         );
         assert_eq!(
-            check("count\":5", "count\":1e300", Some("session-count")).policies[0]
-                .successful_sessions,
-            0
-        );
-        assert_eq!(
-            check(
-                "count\":5",
-                "count\":18446744073709551615",
-                Some("session-count")
-            )
-            .policies[0]
-                .successful_sessions,
-            0
-        );
-        assert_eq!(
-            check("\"sending-mta-ip\":\"2001:DB8::0:1\",", "", None).policies[0].failures[0]
-                .sending_mta_ip,
+            check("\"sending-mta-ip\":\"2001:DB8::0:1\",", "", None).policies[0].failures[0].sending_mta_ip,
             None
         );
         let derived = check("\"report-id\":\"r-1\",", "", Some("report-id"));
-        assert!(
-            derived.report_id.starts_with("derived-"),
-            "{}",
-            derived.report_id
-        );
-        assert_eq!(
-            derived,
-            check("\"report-id\":\"r-1\",", " ", Some("report-id"))
-        );
+        assert!(derived.report_id.starts_with("derived-"), "{}", derived.report_id);
+        assert_eq!(derived, check("\"report-id\":\"r-1\",", " ", Some("report-id")));
         assert_eq!(check("{\"org", "\u{feff}{\"org", None), found(REPORT));
     }
 
     #[test]
     fn content_and_not_form_makes_the_hash() {
-        let spaced = REPORT
-            .replace(':', ": ")
-            .replace("T00: 00: 00", "T00:00:00")
-            .replace("T23: 59: 59", "T23:59:59");
-        let spaced = spaced
-            .replace("version:  S", "version: S")
-            .replace("2001: DB8: : 0: 1", "2001:db8::1");
+        let spaced = REPORT.replace(':', ": ").replace("T00: 00: 00", "T00:00:00").replace("T23: 59: 59", "T23:59:59");
+        let spaced = spaced.replace("version:  S", "version: S").replace("2001: DB8: : 0: 1", "2001:db8::1");
         assert_eq!(found(&spaced).content_hash, found(REPORT).content_hash);
-        assert_ne!(
-            found(&REPORT.replace("count\":5", "count\":6")).content_hash,
-            found(REPORT).content_hash
-        );
-        assert_ne!(
-            found(&REPORT.replace("expired", "invalid")).content_hash,
-            found(REPORT).content_hash
-        );
+        assert_ne!(found(&REPORT.replace("count\":5", "count\":6")).content_hash, found(REPORT).content_hash);
+        assert_ne!(found(&REPORT.replace("expired", "invalid")).content_hash, found(REPORT).content_hash);
     }
 
     #[test]
@@ -589,24 +463,12 @@ mod tests {
         assert_eq!(refused("[]"), Code::Json);
         assert_eq!(refused("<feedback/>"), Code::Json);
         assert_eq!(refused(&REPORT[..REPORT.len() - 2]), Code::Truncated);
-        assert_eq!(
-            refused(&REPORT.replace("2024-02-22T00", "yesterday")),
-            Code::NoPeriod
-        );
-        assert_eq!(
-            refused(&REPORT.replace("2024-02-22T00", "2025-02-22T00")),
-            Code::NoPeriod
-        );
+        assert_eq!(refused(&REPORT.replace("2024-02-22T00", "yesterday")), Code::NoPeriod);
+        assert_eq!(refused(&REPORT.replace("2024-02-22T00", "2025-02-22T00")), Code::NoPeriod);
         assert_eq!(refused("{\"policies\":[]}"), Code::NoPeriod);
-        assert_eq!(
-            refused(&REPORT.replace("r-1", &"x".repeat(70_000))),
-            Code::FieldTooLong
-        );
+        assert_eq!(refused(&REPORT.replace("r-1", &"x".repeat(70_000))), Code::FieldTooLong);
         let many = format!("{{\"policies\":[{}{{}}]}}", "{},".repeat(OBJECTS));
         assert_eq!(refused(&many), Code::TooManyRecords);
-        assert_eq!(
-            refused(&format!("{{\"policies\":{}", "[".repeat(100_000))),
-            Code::Json
-        );
+        assert_eq!(refused(&format!("{{\"policies\":{}", "[".repeat(100_000))), Code::Json);
     }
 }

@@ -66,16 +66,8 @@ impl fmt::Display for Origin {
                 number(f, index)
             }
             Origin::Imap { mailbox, uid } => {
-                let Mailbox {
-                    account,
-                    folder,
-                    uid_validity,
-                    ..
-                } = &**mailbox;
-                write!(
-                    f,
-                    "imap://{account}/{folder};uidvalidity={uid_validity};uid={uid}"
-                )
+                let Mailbox { account, folder, uid_validity, .. } = &**mailbox;
+                write!(f, "imap://{account}/{folder};uidvalidity={uid_validity};uid={uid}")
             }
         }
     }

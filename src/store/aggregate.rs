@@ -138,8 +138,7 @@ pub fn insert(
     };
     let Some((id, _)) = insert_head(connection, strings, found, &head)? else { return Ok(None) };
     let policy = &report.policy;
-    let errors: Vec<_> =
-        report.errors.iter().map(|error| json!({"text": error.text, "lang": error.lang})).collect();
+    let errors: Vec<_> = report.errors.iter().map(|error| json!({"text": error.text, "lang": error.lang})).collect();
     let list = |values: &[_]| (!values.is_empty()).then(|| serde_json::Value::from(values.to_vec()).to_string());
     connection
         .prepare_cached(
@@ -175,7 +174,8 @@ pub fn insert_chunk(
     report: i64,
     chunk: &Chunk,
 ) -> rusqlite::Result<()> {
-    let texts = chunk.strings.iter().map(|text| strings.text(connection, text)).collect::<rusqlite::Result<Vec<_>>>()?;
+    let texts =
+        chunk.strings.iter().map(|text| strings.text(connection, text)).collect::<rusqlite::Result<Vec<_>>>()?;
     let auth_sets = chunk
         .auth_sets
         .iter()

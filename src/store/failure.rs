@@ -17,7 +17,12 @@ pub fn insert(
     at: i64,
 ) -> rusqlite::Result<Option<i64>> {
     let content = json!([
-        report.fields, report.sample_headers, report.prose, report.message_id, report.subject, report.header_from,
+        report.fields,
+        report.sample_headers,
+        report.prose,
+        report.message_id,
+        report.subject,
+        report.header_from,
     ]);
     let content_hash: [u8; 32] = Sha256::digest(content.to_string()).into();
     let derived: String = content_hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();

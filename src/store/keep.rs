@@ -163,7 +163,10 @@ impl Store {
         let (bytes, sha256) = (read.bytes, read.sha256);
         match self.in_savepoint(|store| store.keep_message(arrival, read, settings, ours)) {
             Err(Error::Sqlite { source, .. }) if is_about_the_message(&source) => {
-                let refusal = Refusal::new(Code::Crash, format!("it could not be stored ({source}): a bug in dmarcdb, please report it"));
+                let refusal = Refusal::new(
+                    Code::Crash,
+                    format!("it could not be stored ({source}): a bug in dmarcdb, please report it"),
+                );
                 let reading = Reading { problems: vec![Problem::whole(refusal, bytes)], ..Reading::default() };
                 let read = Read { bytes, sha256, name: None, reading };
                 self.in_savepoint(|store| store.keep_message(arrival, read, settings, ours))
@@ -176,7 +179,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::keep`].
-    pub fn keep_refused(&mut self, arrival: &Arrival<'_>, bytes: u64, refused: &Refused) -> Result<Option<Kept>, Error> {
+    pub fn keep_refused(
+        &mut self,
+        arrival: &Arrival<'_>,
+        bytes: u64,
+        refused: &Refused,
+    ) -> Result<Option<Kept>, Error> {
         self.in_savepoint(|store| store.keep_untaken(arrival, bytes, refused))
     }
 
@@ -258,7 +266,8 @@ impl Store {
         }
         let Store { connection, strings, own, .. } = self;
         let place = Found { message, part: &found.part };
-        let at = read.reading.head.as_ref().and_then(|head| head.sent_at).or(arrival.received_at).unwrap_or(arrival.seen_at);
+        let at =
+            read.reading.head.as_ref().and_then(|head| head.sent_at).or(arrival.received_at).unwrap_or(arrival.seen_at);
         match &found.item {
             Item::Aggregate(report, records) => {
                 let Some(id) = aggregate::insert(connection, strings, place, report)? else {
@@ -356,7 +365,10 @@ impl Store {
             }
         };
         self.place(arrival, id, Fate::Left)?;
-        Ok(Some(Kept { problems: vec![format!("{}: {}", refusal.code, refusal.reason)], ..Kept::new(Outcome::Problem) }))
+        Ok(Some(Kept {
+            problems: vec![format!("{}: {}", refusal.code, refusal.reason)],
+            ..Kept::new(Outcome::Problem)
+        }))
     }
 }
 
@@ -409,4 +421,3 @@ fn told(problem: &Problem) -> String {
         part => format!("{part}: {}: {}", problem.refusal.code, problem.refusal.reason),
     }
 }
-

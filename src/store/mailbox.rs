@@ -34,14 +34,18 @@ pub fn row(connection: &Connection, mailbox: &Mailbox) -> rusqlite::Result<i64> 
 }
 
 /// Notes that the message of `uid` is in the ledger and that all before it are dealt with.
-pub fn place(connection: &Connection, mailbox: &Mailbox, uid: u32, message: i64, settled: bool) -> rusqlite::Result<()> {
+pub fn place(
+    connection: &Connection,
+    mailbox: &Mailbox,
+    uid: u32,
+    message: i64,
+    settled: bool,
+) -> rusqlite::Result<()> {
     let id = row(connection, mailbox)?;
     connection
         .prepare_cached("INSERT OR REPLACE INTO place (mailbox, uid, message, settled) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![id, uid, message, settled])?;
-    connection
-        .prepare_cached("DELETE FROM deferred WHERE mailbox = ?1 AND uid = ?2")?
-        .execute(params![id, uid])?;
+    connection.prepare_cached("DELETE FROM deferred WHERE mailbox = ?1 AND uid = ?2")?.execute(params![id, uid])?;
     advance(connection, id, uid)
 }
 

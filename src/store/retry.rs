@@ -111,10 +111,8 @@ impl Store {
         }
         // A reader that still fails on it has nothing new to say.
         if codes != [Code::Crash.as_str()] {
-            self.connection.execute(
-                "DELETE FROM problem WHERE message = ?1 AND solved_at IS NULL",
-                params![waiting.message],
-            )?;
+            self.connection
+                .execute("DELETE FROM problem WHERE message = ?1 AND solved_at IS NULL", params![waiting.message])?;
             for problem in &read.reading.problems {
                 problem::insert(&self.connection, waiting.message, problem, now)?;
             }

@@ -54,12 +54,8 @@ impl Strings {
         if let Some(&id) = self.texts.get(text) {
             return Ok(id);
         }
-        let (id, _) = row(
-            connection,
-            "SELECT id FROM text WHERE value = ?1",
-            "INSERT INTO text (value) VALUES (?1)",
-            text,
-        )?;
+        let (id, _) =
+            row(connection, "SELECT id FROM text WHERE value = ?1", "INSERT INTO text (value) VALUES (?1)", text)?;
         // Long explanations do not come again often enough to be worth the memory.
         Ok(if text.len() <= 255 { remember(&mut self.texts, text.into(), id) } else { id })
     }

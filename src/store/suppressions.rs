@@ -24,12 +24,7 @@ pub struct Word<'a> {
 ///
 /// # Errors
 /// The database cannot be written.
-pub fn add(
-    path: &Path,
-    word: Word<'_>,
-    scope: &str,
-    until_at: Option<i64>,
-) -> rusqlite::Result<()> {
+pub fn add(path: &Path, word: Word<'_>, scope: &str, until_at: Option<i64>) -> rusqlite::Result<()> {
     let mut connection = open(path)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     insert(&transaction, "add", word, scope, until_at)?;
@@ -52,10 +47,8 @@ pub fn lift(path: &Path, word: Word<'_>, scope: Option<&str>) -> rusqlite::Resul
     let mut connection = open(path)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let params = named_params! {":folded": word.folded, ":scope": scope, ":now": word.at};
-    let scopes: Vec<String> = transaction
-        .prepare(ACTIVE)?
-        .query_map(params, |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let scopes: Vec<String> =
+        transaction.prepare(ACTIVE)?.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     for scope in &scopes {
         insert(&transaction, "lift", word, scope, None)?;
     }
@@ -100,22 +93,14 @@ mod tests {
     const NOW: i64 = 1_000;
 
     fn word(at: i64) -> Word<'static> {
-        Word {
-            address: "Bob@x.test",
-            folded: "bob@x.test",
-            reason: "asked",
-            author: "mia",
-            at,
-        }
+        Word { address: "Bob@x.test", folded: "bob@x.test", reason: "asked", author: "mia", at }
     }
 
     fn with(rows: &str, test: impl FnOnce(&Path)) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("db");
         let connection = Connection::open(&path).unwrap();
-        connection
-            .execute_batch(include_str!("../../schema.sql"))
-            .unwrap();
+        connection.execute_batch(include_str!("../../schema.sql")).unwrap();
         connection.execute_batch(rows).unwrap();
         drop(connection);
         test(&path);
@@ -123,12 +108,8 @@ mod tests {
 
     fn active(path: &Path) -> Vec<(String, String)> {
         let connection = Connection::open(path).unwrap();
-        let mut statement = connection
-            .prepare("SELECT address, scope FROM v_suppression ORDER BY scope")
-            .unwrap();
-        let rows = statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap();
+        let mut statement = connection.prepare("SELECT address, scope FROM v_suppression ORDER BY scope").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         rows.map(Result::unwrap).collect()
     }
 
@@ -142,10 +123,7 @@ mod tests {
             assert_eq!(active(path), [("Bob@x.test".to_owned(), String::new())]);
             assert_eq!(lift(path, word(NOW), None).unwrap(), [""]);
             assert!(active(path).is_empty());
-            assert!(
-                lift(path, word(NOW), None).unwrap().is_empty(),
-                "nothing is left to lift"
-            );
+            assert!(lift(path, word(NOW), None).unwrap().is_empty(), "nothing is left to lift");
             add(path, word(NOW), "", None).unwrap();
             assert_eq!(active(path).len(), 1, "suppressed again");
         });

@@ -13,16 +13,7 @@ use super::trust::{About, Own, Trust};
 
 /// Local parts that run mail itself (RFC 2142, section 4 and 5; RFC 5321, section 4.5.1): whoever acts on what they are
 /// sent must keep getting it.
-const ROLES: [&str; 8] = [
-    "postmaster",
-    "abuse",
-    "hostmaster",
-    "webmaster",
-    "mailer-daemon",
-    "noc",
-    "security",
-    "root",
-];
+const ROLES: [&str; 8] = ["postmaster", "abuse", "hostmaster", "webmaster", "mailer-daemon", "noc", "security", "root"];
 
 /// What follows from a complaint for one person it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,11 +135,7 @@ pub fn decide(
         return Decision::Never(never);
     }
     let About::Ours(scope) = about else {
-        return Decision::Pending(if trust.trusted {
-            Pending::NotAboutUs
-        } else {
-            Pending::NotTrusted
-        });
+        return Decision::Pending(if trust.trusted { Pending::NotAboutUs } else { Pending::NotTrusted });
     };
     if !trust.trusted {
         return Decision::Pending(Pending::NotTrusted);
@@ -159,10 +146,7 @@ pub fn decide(
     if complaint.feedback_type == FeedbackType::Fraud && !policy.suppress_fraud {
         return Decision::Pending(Pending::Fraud);
     }
-    Decision::Suppress {
-        scope: scope.clone(),
-        kind,
-    }
+    Decision::Suppress { scope: scope.clone(), kind }
 }
 
 fn unfit(complaint: &Complaint, person: &Recipient, own: &Own) -> Option<Never> {
@@ -171,11 +155,7 @@ fn unfit(complaint: &Complaint, person: &Recipient, own: &Own) -> Option<Never> 
         RecipientStatus::OwnDomain => return Some(Never::OwnDomain),
         _ => return Some(Never::NoAddress),
     }
-    let Some(address) = person
-        .address
-        .as_deref()
-        .and_then(|text| Address::parse(text).ok())
-    else {
+    let Some(address) = person.address.as_deref().and_then(|text| Address::parse(text).ok()) else {
         return Some(Never::NoAddress);
     };
     if address.placeholder().is_some() {
@@ -201,64 +181,26 @@ mod tests {
     fn complaint(feedback_type: FeedbackType) -> Complaint {
         let json = br#"{"notificationType":"Complaint","complaint":{},"mail":{"source":"news@example.com"}}"#;
         let found = crate::report::feedback::read_ses_json(json, &Limits::default());
-        Complaint {
-            feedback_type,
-            provider: None,
-            ..found.expect("a complaint").expect("within bounds")
-        }
+        Complaint { feedback_type, provider: None, ..found.expect("a complaint").expect("within bounds") }
     }
 
     fn person(address: &str, status: RecipientStatus) -> Recipient {
-        Recipient {
-            address: Some(address.to_owned()),
-            status,
-            via: "original-rcpt-to",
-            spelled: address.to_owned(),
-        }
+        Recipient { address: Some(address.to_owned()), status, via: "original-rcpt-to", spelled: address.to_owned() }
     }
 
-    fn decision(
-        complaint: &Complaint,
-        person: &Recipient,
-        trusted: bool,
-        ours: bool,
-        policy: Policy,
-    ) -> Decision {
-        let trust = Trust {
-            trusted,
-            reason: String::new(),
-        };
-        let about = if ours {
-            About::Ours("example.com".to_owned())
-        } else {
-            About::NotOurs("")
-        };
-        decide(
-            complaint,
-            person,
-            &trust,
-            &about,
-            &Own::new(["example.com"]),
-            policy,
-        )
+    fn decision(complaint: &Complaint, person: &Recipient, trusted: bool, ours: bool, policy: Policy) -> Decision {
+        let trust = Trust { trusted, reason: String::new() };
+        let about = if ours { About::Ours("example.com".to_owned()) } else { About::NotOurs("") };
+        decide(complaint, person, &trust, &about, &Own::new(["example.com"]), policy)
     }
 
     #[test]
     fn types() {
         use FeedbackType as T;
-        let suppress = |kind| Decision::Suppress {
-            scope: "example.com".to_owned(),
-            kind,
-        };
+        let suppress = |kind| Decision::Suppress { scope: "example.com".to_owned(), kind };
         let check = |feedback_type: FeedbackType, expected: Decision| {
             let user = person("user@isp.example", RecipientStatus::Ok);
-            let found = decision(
-                &complaint(feedback_type.clone()),
-                &user,
-                true,
-                true,
-                Policy::default(),
-            );
+            let found = decision(&complaint(feedback_type.clone()), &user, true, true, Policy::default());
             assert_eq!(found, expected, "{feedback_type:?}");
         };
         check(T::Abuse, suppress(Kind::Complaint));
@@ -268,45 +210,23 @@ mod tests {
         check(T::NotSpam, Decision::Never(Never::NotSpam));
         check(T::Virus, Decision::Never(Never::NoObjection));
         check(T::Other, Decision::Never(Never::NoObjection));
-        check(
-            T::Unknown("auth-failure".to_owned()),
-            Decision::Never(Never::NoObjection),
-        );
-        check(
-            T::Unknown("miscategorized".to_owned()),
-            Decision::Never(Never::NoObjection),
-        );
-        check(
-            T::Unknown(String::new()),
-            Decision::Never(Never::NoObjection),
-        );
+        check(T::Unknown("auth-failure".to_owned()), Decision::Never(Never::NoObjection));
+        check(T::Unknown("miscategorized".to_owned()), Decision::Never(Never::NoObjection));
+        check(T::Unknown(String::new()), Decision::Never(Never::NoObjection));
         let user = person("user@isp.example", RecipientStatus::Ok);
-        let strict = Policy {
-            suppress_fraud: true,
-        };
-        assert_eq!(
-            decision(&complaint(T::Fraud), &user, true, true, strict),
-            suppress(Kind::Complaint)
-        );
+        let strict = Policy { suppress_fraud: true };
+        assert_eq!(decision(&complaint(T::Fraud), &user, true, true, strict), suppress(Kind::Complaint));
     }
 
     #[test]
     fn people() {
         use RecipientStatus as S;
         let check = |address: &str, status: RecipientStatus, expected: Option<Never>| {
-            let found = decision(
-                &complaint(FeedbackType::Abuse),
-                &person(address, status),
-                true,
-                true,
-                Policy::default(),
-            );
+            let found =
+                decision(&complaint(FeedbackType::Abuse), &person(address, status), true, true, Policy::default());
             match expected {
                 Some(never) => assert_eq!(found, Decision::Never(never), "{address}"),
-                None => assert!(
-                    matches!(found, Decision::Suppress { .. }),
-                    "{address}: {found:?}"
-                ),
+                None => assert!(matches!(found, Decision::Suppress { .. }), "{address}: {found:?}"),
             }
         };
         check("user@isp.example", S::Ok, None);
@@ -329,13 +249,7 @@ mod tests {
     fn doubts() {
         let check = |trusted: bool, ours: bool, expected: Option<Pending>| {
             let user = person("user@isp.example", RecipientStatus::Ok);
-            let found = decision(
-                &complaint(FeedbackType::Abuse),
-                &user,
-                trusted,
-                ours,
-                Policy::default(),
-            );
+            let found = decision(&complaint(FeedbackType::Abuse), &user, trusted, ours, Policy::default());
             match expected {
                 Some(pending) => assert_eq!(found, Decision::Pending(pending)),
                 None => assert!(matches!(found, Decision::Suppress { .. }), "{found:?}"),
@@ -346,24 +260,13 @@ mod tests {
         check(true, false, Some(Pending::NotAboutUs));
         check(false, false, Some(Pending::NotTrusted));
         let mut several = complaint(FeedbackType::Abuse);
-        several.recipients = vec![
-            person("a@isp.example", RecipientStatus::Ok),
-            person("b@isp.example", RecipientStatus::Ok),
-        ];
+        several.recipients =
+            vec![person("a@isp.example", RecipientStatus::Ok), person("b@isp.example", RecipientStatus::Ok)];
         let first = several.recipients[0].clone();
-        assert!(matches!(
-            decision(&several, &first, true, true, Policy::default()),
-            Decision::Suppress { .. }
-        ));
+        assert!(matches!(decision(&several, &first, true, true, Policy::default()), Decision::Suppress { .. }));
         several.provider = Some("amazon-ses");
-        assert_eq!(
-            decision(&several, &first, true, true, Policy::default()),
-            Decision::Pending(Pending::Ambiguous)
-        );
+        assert_eq!(decision(&several, &first, true, true, Policy::default()), Decision::Pending(Pending::Ambiguous));
         several.provider = Some("abusix");
-        assert_eq!(
-            decision(&several, &first, true, true, Policy::default()),
-            Decision::Never(Never::Trap)
-        );
+        assert_eq!(decision(&several, &first, true, true, Policy::default()), Decision::Never(Never::Trap));
     }
 }

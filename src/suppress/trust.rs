@@ -47,20 +47,9 @@ pub struct Settings<'a> {
 /// Judges the mail that brought a complaint: an aligned pass by the own server, from a sender of complaints; or a folder
 /// that is reserved for them, unless the own server says that the mail is forged. An unsubscribe mail needs no more than
 /// the pass: its author speaks for himself.
-pub fn assess(
-    complaint: &Complaint,
-    verdict: &Verdict,
-    from: Option<&Address>,
-    settings: &Settings<'_>,
-) -> Trust {
-    let no = |reason: &str| Trust {
-        trusted: false,
-        reason: reason.to_owned(),
-    };
-    let yes = |reason: String| Trust {
-        trusted: true,
-        reason,
-    };
+pub fn assess(complaint: &Complaint, verdict: &Verdict, from: Option<&Address>, settings: &Settings<'_>) -> Trust {
+    let no = |reason: &str| Trust { trusted: false, reason: reason.to_owned() };
+    let yes = |reason: String| Trust { trusted: true, reason };
     if settings.reserved && *verdict != Verdict::Fail {
         return yes("the account or folder is reserved for feedback loops".to_owned());
     }
@@ -68,32 +57,21 @@ pub fn assess(
         return no("the complaint has no single sender");
     };
     match verdict {
-        Verdict::None => {
-            no("no Authentication-Results of your server; set `authserv_id`, or reserve a folder")
-        }
+        Verdict::None => no("no Authentication-Results of your server; set `authserv_id`, or reserve a folder"),
         Verdict::Fail => no("your server found no aligned DKIM or SPF pass"),
-        Verdict::Pass(_)
-            if complaint
-                .recipients
-                .iter()
-                .any(|person| person.via == "from") =>
-        {
+        Verdict::Pass(_) if complaint.recipients.iter().any(|person| person.via == "from") => {
             yes(format!("sent and authenticated by {from}"))
         }
         Verdict::Pass(domain) => match known_sender(from, settings.feedback_senders) {
             Some(sender) => yes(format!("{domain} passed, and {sender} sends complaints")),
-            None => {
-                no("authenticated, but not a known sender of complaints; see `feedback_senders`")
-            }
+            None => no("authenticated, but not a known sender of complaints; see `feedback_senders`"),
         },
     }
 }
 
 /// The entry of the table or the configuration that a sender falls under.
 fn known_sender<'a>(from: &Address, configured: &'a [String]) -> Option<&'a str> {
-    let mut entries = KNOWN_SENDERS
-        .into_iter()
-        .chain(configured.iter().map(String::as_str));
+    let mut entries = KNOWN_SENDERS.into_iter().chain(configured.iter().map(String::as_str));
     entries.find(|entry| match entry.trim().split_once('@') {
         Some(("", domain)) => from.domain.eq_ignore_ascii_case(domain),
         Some(_) => from.folded() == entry.trim().to_lowercase(),
@@ -102,9 +80,7 @@ fn known_sender<'a>(from: &Address, configured: &'a [String]) -> Option<&'a str>
 }
 
 fn is_within(domain: &str, parent: &str) -> bool {
-    domain
-        .strip_suffix(parent)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// The domains that are ours: configured, and those that aggregate reports name as their policy domain.
@@ -116,19 +92,12 @@ pub struct Own {
 impl Own {
     /// From names in any spelling; what is no name is left out.
     pub fn new<S: AsRef<str>>(domains: impl IntoIterator<Item = S>) -> Own {
-        Own {
-            domains: domains
-                .into_iter()
-                .filter_map(|name| address::domain(name.as_ref()))
-                .collect(),
-        }
+        Own { domains: domains.into_iter().filter_map(|name| address::domain(name.as_ref())).collect() }
     }
 
     /// Whether a canonical domain, or one above it, is ours.
     pub fn holds(&self, domain: &str) -> bool {
-        let above = std::iter::successors(Some(domain), |name| {
-            name.split_once('.').map(|(_, parent)| parent)
-        });
+        let above = std::iter::successors(Some(domain), |name| name.split_once('.').map(|(_, parent)| parent));
         above.into_iter().any(|name| self.domains.contains(name))
     }
 }
@@ -145,30 +114,19 @@ pub enum About {
 /// Decides whether a complaint is about mail of ours: its `From`, or else the reported domain, is ours, and the reporter
 /// does not name only strangers. A complaint about mail that somebody forged in our name must not unsubscribe anybody.
 pub fn about(complaint: &Complaint, own: &Own) -> About {
-    let unsubscribe = complaint
-        .unsubscribe_to
-        .as_deref()
-        .and_then(|to| to.rsplit_once('@'));
+    let unsubscribe = complaint.unsubscribe_to.as_deref().and_then(|to| to.rsplit_once('@'));
     if let Some((_, domain)) = unsubscribe.filter(|(_, domain)| own.holds(domain)) {
         return About::Ours(domain.to_owned());
     }
-    let reported = complaint
-        .reported_domains
-        .iter()
-        .find(|domain| own.holds(domain));
-    let signed = complaint
-        .dkim_signatures
-        .iter()
-        .any(|(domain, _)| own.holds(domain));
+    let reported = complaint.reported_domains.iter().find(|domain| own.holds(domain));
+    let signed = complaint.dkim_signatures.iter().any(|(domain, _)| own.holds(domain));
     let from = complaint.header_from.as_deref();
     match (from.filter(|from| own.holds(from)), reported) {
         (Some(from), Some(_)) => About::Ours(from.to_owned()),
-        (Some(from), None) if complaint.reported_domains.is_empty() || signed => {
-            About::Ours(from.to_owned())
+        (Some(from), None) if complaint.reported_domains.is_empty() || signed => About::Ours(from.to_owned()),
+        (Some(_), None) => {
+            About::NotOurs("From is ours, but the reporter names another domain: forged, or sent for us by others")
         }
-        (Some(_), None) => About::NotOurs(
-            "From is ours, but the reporter names another domain: forged, or sent for us by others",
-        ),
         (None, Some(reported)) => About::Ours(from.unwrap_or(reported).to_owned()),
         (None, None) => About::NotOurs("neither From nor Reported-Domain is a domain of ours"),
     }
@@ -180,8 +138,7 @@ mod tests {
     use crate::report::feedback::{FeedbackType, Recipient, RecipientStatus};
 
     fn blank() -> Complaint {
-        let json =
-            br#"{"notificationType":"Complaint","complaint":{"complaintFeedbackType":"abuse"}}"#;
+        let json = br#"{"notificationType":"Complaint","complaint":{"complaintFeedbackType":"abuse"}}"#;
         let found = crate::report::feedback::read_ses_json(json, &crate::limits::Limits::default());
         let mut complaint = found.expect("a complaint").expect("within bounds");
         assert_eq!(complaint.feedback_type, FeedbackType::Abuse);
@@ -194,37 +151,20 @@ mod tests {
         let configured = ["fbl.example".to_owned(), "abuse@isp.example".to_owned()];
         let check = |from: &str, verdict: &Verdict, reserved: bool, expected: bool| {
             let from = Address::parse(from).ok();
-            let settings = Settings {
-                feedback_senders: &configured,
-                reserved,
-            };
+            let settings = Settings { feedback_senders: &configured, reserved };
             let trust = assess(&blank(), verdict, from.as_ref(), &settings);
-            assert_eq!(
-                trust.trusted, expected,
-                "{from:?} {verdict:?} {reserved}: {}",
-                trust.reason
-            );
+            assert_eq!(trust.trusted, expected, "{from:?} {verdict:?} {reserved}: {}", trust.reason);
         };
         let pass = Verdict::Pass("x.example".to_owned());
         check("feedback@arf.mail.yahoo.com", &pass, false, true);
         check("feedback@arf.mail.yahoo.com", &Verdict::None, false, false);
         check("feedback@arf.mail.yahoo.com", &Verdict::Fail, false, false);
-        check(
-            "feedback@arf.mail.yahoo.com.evil.example",
-            &pass,
-            false,
-            false,
-        );
+        check("feedback@arf.mail.yahoo.com.evil.example", &pass, false, false);
         check("feedback@notarf.mail.yahoo.com", &pass, false, false);
         check("someone@yahoo.com", &pass, false, false);
         check("Staff@hotmail.com", &pass, false, true);
         check("other@hotmail.com", &pass, false, false);
-        check(
-            "feedbackloop@rackspacefbl.senderscore.net",
-            &pass,
-            false,
-            true,
-        );
+        check("feedbackloop@rackspacefbl.senderscore.net", &pass, false, true);
         check("feedback@fbl.example", &pass, false, true);
         check("abuse@isp.example", &pass, false, true);
         check("sales@isp.example", &pass, false, false);
@@ -244,8 +184,7 @@ mod tests {
             spelled: "a@icloud.com".to_owned(),
         }];
         let from = Address::parse("a@icloud.com").ok();
-        let judge =
-            |verdict| assess(&complaint, &verdict, from.as_ref(), &Settings::default()).trusted;
+        let judge = |verdict| assess(&complaint, &verdict, from.as_ref(), &Settings::default()).trusted;
         assert!(judge(Verdict::Pass("icloud.com".to_owned())));
         assert!(!judge(Verdict::None));
     }
@@ -253,49 +192,23 @@ mod tests {
     #[test]
     fn what_is_about_us() {
         let own = Own::new(["Example.com", "bücher.example"]);
-        let check =
-            |from: Option<&str>, reported: &[&str], signed: &[&str], expected: Option<&str>| {
-                let mut complaint = blank();
-                complaint.header_from = from.map(str::to_owned);
-                complaint.reported_domains = reported.iter().map(|d| (*d).to_owned()).collect();
-                complaint.dkim_signatures =
-                    signed.iter().map(|d| ((*d).to_owned(), None)).collect();
-                let found = match about(&complaint, &own) {
-                    About::Ours(scope) => Some(scope),
-                    About::NotOurs(_) => None,
-                };
-                assert_eq!(
-                    found.as_deref(),
-                    expected,
-                    "{from:?} {reported:?} {signed:?}"
-                );
+        let check = |from: Option<&str>, reported: &[&str], signed: &[&str], expected: Option<&str>| {
+            let mut complaint = blank();
+            complaint.header_from = from.map(str::to_owned);
+            complaint.reported_domains = reported.iter().map(|d| (*d).to_owned()).collect();
+            complaint.dkim_signatures = signed.iter().map(|d| ((*d).to_owned(), None)).collect();
+            let found = match about(&complaint, &own) {
+                About::Ours(scope) => Some(scope),
+                About::NotOurs(_) => None,
             };
-        check(
-            Some("example.com"),
-            &["example.com"],
-            &[],
-            Some("example.com"),
-        );
+            assert_eq!(found.as_deref(), expected, "{from:?} {reported:?} {signed:?}");
+        };
+        check(Some("example.com"), &["example.com"], &[], Some("example.com"));
         check(Some("news.example.com"), &[], &[], Some("news.example.com"));
-        check(
-            Some("xn--bcher-kva.example"),
-            &[],
-            &[],
-            Some("xn--bcher-kva.example"),
-        );
+        check(Some("xn--bcher-kva.example"), &[], &[], Some("xn--bcher-kva.example"));
         check(Some("example.com"), &["other.example"], &[], None);
-        check(
-            Some("example.com"),
-            &["amazonses.com"],
-            &["example.com", "amazonses.com"],
-            Some("example.com"),
-        );
-        check(
-            Some("customer.example"),
-            &["mail.example.com"],
-            &[],
-            Some("customer.example"),
-        );
+        check(Some("example.com"), &["amazonses.com"], &["example.com", "amazonses.com"], Some("example.com"));
+        check(Some("customer.example"), &["mail.example.com"], &[], Some("customer.example"));
         check(None, &["mail.example.com"], &[], Some("mail.example.com"));
         check(Some("badexample.com"), &[], &[], None);
         check(Some("customer.example"), &[], &["example.com"], None);

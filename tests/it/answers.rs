@@ -16,30 +16,15 @@ const ANSWERS: &[(&str, &str)] = &[
     ("summary-by-domain", "summary WEEK --by domain"),
     ("summary-by-reporter", "summary WEEK --by reporter"),
     ("summary-by-day", "summary WEEK --by day"),
-    (
-        "summary-of-domain",
-        "summary WEEK --domain EXAMPLE.com. --limit 1",
-    ),
-    (
-        "summary-empty",
-        "summary --since 2020-01-01 --until 2020-02-01",
-    ),
+    ("summary-of-domain", "summary WEEK --domain EXAMPLE.com. --limit 1"),
+    ("summary-empty", "summary --since 2020-01-01 --until 2020-02-01"),
     ("reports", "reports --since all"),
-    (
-        "reports-of-kind",
-        "reports WEEK --kind tls --domain example.com",
-    ),
+    ("reports-of-kind", "reports WEEK --kind tls --domain example.com"),
     ("reports-warnings", "reports WEEK --warnings"),
     ("records", "records WEEK"),
-    (
-        "records-limit",
-        "records WEEK --domain example.com --limit 2",
-    ),
+    ("records-limit", "records WEEK --domain example.com --limit 2"),
     ("complaints", "complaints --since all"),
-    (
-        "complaints-of-domain",
-        "complaints WEEK --domain example.com",
-    ),
+    ("complaints-of-domain", "complaints WEEK --domain example.com"),
     ("messages", "messages"),
     ("messages-of-outcome", "messages --outcome not_a_report"),
     ("problems", "problems"),
@@ -56,10 +41,7 @@ const ANSWERS: &[(&str, &str)] = &[
     ("suppress-list-scope", "suppress list --scope example.com"),
     ("suppress-why", "suppress why Erin@Customer.example"),
     ("suppress-why-pending", "suppress why bob@customer.example"),
-    (
-        "suppress-why-unknown",
-        "suppress why nobody@customer.example",
-    ),
+    ("suppress-why-unknown", "suppress why nobody@customer.example"),
 ];
 
 /// A database with the fixture's rows, in a directory that goes when this goes.
@@ -69,22 +51,12 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Scratch {
-        let scratch = Scratch {
-            directory: tempfile::tempdir().unwrap(),
-        };
+        let scratch = Scratch { directory: tempfile::tempdir().unwrap() };
         let connection = Connection::open(scratch.db()).unwrap();
-        connection
-            .pragma_update(None, "journal_mode", "wal")
-            .unwrap();
-        connection
-            .execute_batch(include_str!("../../schema.sql"))
-            .unwrap();
-        connection
-            .execute_batch("PRAGMA application_id = 0x444D4442; PRAGMA user_version = 1")
-            .unwrap();
-        connection
-            .execute_batch(include_str!("fixture.sql"))
-            .unwrap();
+        connection.pragma_update(None, "journal_mode", "wal").unwrap();
+        connection.execute_batch(include_str!("../../schema.sql")).unwrap();
+        connection.execute_batch("PRAGMA application_id = 0x444D4442; PRAGMA user_version = 1").unwrap();
+        connection.execute_batch(include_str!("fixture.sql")).unwrap();
         scratch
     }
 
@@ -94,15 +66,8 @@ impl Scratch {
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dmarcdb"));
-        command
-            .env_clear()
-            .env("COLUMNS", "100")
-            .env("HOME", self.directory.path())
-            .current_dir(self.directory.path());
-        command
-            .arg("--db")
-            .arg(self.db())
-            .args(line.replace("WEEK", WEEK).split_whitespace());
+        command.env_clear().env("COLUMNS", "100").env("HOME", self.directory.path()).current_dir(self.directory.path());
+        command.arg("--db").arg(self.db()).args(line.replace("WEEK", WEEK).split_whitespace());
         command
     }
 
@@ -116,9 +81,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 fn expected_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/it/answers")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/answers").join(name)
 }
 
 #[test]
@@ -142,10 +105,7 @@ fn answers_word_for_word() {
             wrong.push(*name);
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "other than expected, see tests/it/answers/NAME.tmp: {wrong:?}"
-    );
+    assert!(wrong.is_empty(), "other than expected, see tests/it/answers/NAME.tmp: {wrong:?}");
 }
 
 #[test]
@@ -153,11 +113,7 @@ fn every_expected_answer_is_asked_for() {
     for entry in fs::read_dir(expected_file("")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(
-            ANSWERS.iter().any(|(asked, _)| *asked == name),
-            "{} is of no test",
-            path.display()
-        );
+        assert!(ANSWERS.iter().any(|(asked, _)| *asked == name), "{} is of no test", path.display());
     }
 }
 
@@ -166,8 +122,7 @@ fn machine_formats_parse() {
     let scratch = Scratch::new();
     for (name, line) in ANSWERS {
         let json = scratch.run(&format!("{line} --format json"));
-        serde_json::from_slice::<serde_json::Value>(&json.stdout)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap_or_else(|error| panic!("{name}: {error}"));
         let ndjson = scratch.run(&format!("{line} --format ndjson"));
         for line in text(&ndjson.stdout).lines() {
             let row = serde_json::from_str::<serde_json::Value>(line).unwrap();
@@ -175,10 +130,7 @@ fn machine_formats_parse() {
         }
         let rows = text(&ndjson.stdout).lines().count();
         let csv = scratch.run(&format!("{line} --format csv"));
-        let records = csv::Reader::from_reader(csv.stdout.as_slice())
-            .into_records()
-            .map(Result::unwrap)
-            .count();
+        let records = csv::Reader::from_reader(csv.stdout.as_slice()).into_records().map(Result::unwrap).count();
         assert_eq!(records, rows, "{name}: as many rows in CSV as in NDJSON");
     }
 }
@@ -191,8 +143,7 @@ fn nothing_that_acts_on_a_terminal_is_ever_written() {
             let output = scratch.run(&format!("{line} --format {format}"));
             for (stream, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
                 let acting = text(bytes).chars().find(|c| {
-                    (c.is_control() && *c != '\n')
-                        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+                    (c.is_control() && *c != '\n') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
                 });
                 assert_eq!(acting, None, "{line} --format {format}, {stream}");
             }
@@ -205,20 +156,8 @@ fn json_of_the_summary_is_as_published() {
     let scratch = Scratch::new();
     let output = scratch.run("summary WEEK --format json");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (&document["since_at"], &document["until_at"]),
-        (&1_794_614_400.into(), &1_795_219_200.into())
-    );
-    let counts = [
-        "messages",
-        "dmarc_pass",
-        "dkim_pass",
-        "spf_pass",
-        "unknown",
-        "quarantine",
-        "reject",
-        "complaints",
-    ];
+    assert_eq!((&document["since_at"], &document["until_at"]), (&1_794_614_400.into(), &1_795_219_200.into()));
+    let counts = ["messages", "dmarc_pass", "dkim_pass", "spf_pass", "unknown", "quarantine", "reject", "complaints"];
     let source = &document["sources"][0];
     for object in [&document["totals"], &document["previous"], source] {
         for name in counts {
@@ -229,12 +168,7 @@ fn json_of_the_summary_is_as_published() {
         assert!(source.get(name).is_some(), "{name}");
     }
     for name in counts.iter().filter(|name| **name != "complaints") {
-        let sum: u64 = document["sources"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|row| row[*name].as_u64().unwrap())
-            .sum();
+        let sum: u64 = document["sources"].as_array().unwrap().iter().map(|row| row[*name].as_u64().unwrap()).sum();
         assert_eq!(document["totals"][*name], sum, "{name}");
     }
 }
@@ -242,27 +176,15 @@ fn json_of_the_summary_is_as_published() {
 #[test]
 fn the_default_window_says_where_the_reports_are() {
     let scratch = Scratch::new();
-    Connection::open(scratch.db())
-        .unwrap()
-        .execute_batch("UPDATE report SET end_at = 1500000000 + id")
-        .unwrap();
+    Connection::open(scratch.db()).unwrap().execute_batch("UPDATE report SET end_at = 1500000000 + id").unwrap();
     for command in ["summary", "reports", "records", "tls"] {
         let output = scratch.run(command);
         let answer = text(&output.stdout);
-        assert!(
-            answer.contains("The newest ended 2017-07-14 02:40 UTC: --until newest"),
-            "{command}: {answer}"
-        );
+        assert!(answer.contains("The newest ended 2017-07-14 02:40 UTC: --until newest"), "{command}: {answer}");
         let newest = scratch.run(&format!("{command} --until newest"));
-        assert!(
-            !text(&newest.stdout).contains("No report"),
-            "{command}: the end itself is in the window"
-        );
+        assert!(!text(&newest.stdout).contains("No report"), "{command}: the end itself is in the window");
         let output = scratch.run(&format!("{command} --format csv"));
-        assert!(
-            text(&output.stderr).contains("--until newest"),
-            "{command}: on standard error beside data"
-        );
+        assert!(text(&output.stderr).contains("--until newest"), "{command}: on standard error beside data");
     }
 }
 
@@ -274,31 +196,15 @@ fn wrong_databases_are_told_apart() {
         if let Some(bytes) = bytes {
             fs::write(&path, bytes).unwrap();
         }
-        let output = Command::new(env!("CARGO_BIN_EXE_dmarcdb"))
-            .arg("--db")
-            .arg(&path)
-            .arg("summary")
-            .output()
-            .unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_dmarcdb")).arg("--db").arg(&path).arg("summary").output().unwrap();
         assert_eq!(output.status.code(), Some(status));
         assert!(output.stdout.is_empty());
-        assert!(
-            text(&output.stderr).contains(part),
-            "{}",
-            text(&output.stderr)
-        );
+        assert!(text(&output.stderr).contains(part), "{}", text(&output.stderr));
         fs::remove_file(&path).ok();
     };
-    check(
-        None,
-        74,
-        "nothing has been fetched yet: run `dmarcdb fetch` or `dmarcdb ingest FILES`",
-    );
-    check(
-        Some(b"hello, world, this is text"),
-        74,
-        "not a dmarcdb database",
-    );
+    check(None, 74, "nothing has been fetched yet: run `dmarcdb fetch` or `dmarcdb ingest FILES`");
+    check(Some(b"hello, world, this is text"), 74, "not a dmarcdb database");
     let sound = fs::read(scratch.db()).unwrap();
     check(Some(&sound[..5000]), 74, "damaged");
 }
@@ -308,40 +214,19 @@ fn wrong_usage_says_what_is_right() {
     let scratch = Scratch::new();
     for (line, part) in [
         ("summary --since 7x", "`7x` is no time: give a span"),
-        (
-            "summary --since 7d --until 2020-01-01",
-            "--since must be before --until",
-        ),
+        ("summary --since 7d --until 2020-01-01", "--since must be before --until"),
         ("summary --domain ..", "not a domain name"),
         ("source 192.0.2.300", "invalid value '192.0.2.300'"),
         ("reporter goo", "perhaps `google.com`"),
-        (
-            "problems show 99",
-            "no problem 99: see `dmarcdb problems --all`",
-        ),
+        ("problems show 99", "no problem 99: see `dmarcdb problems --all`"),
         ("suppress add bob --reason x", "no `@` in it"),
         ("suppress add bob@example.com", "--reason"),
-        (
-            "suppress add bob@example.com --reason x --until 2020-01-01",
-            "is no time after now",
-        ),
-        (
-            "suppress export --format plain --include-pending",
-            "`plain` cannot",
-        ),
+        ("suppress add bob@example.com --reason x --until 2020-01-01", "is no time after now"),
+        ("suppress export --format plain --include-pending", "`plain` cannot"),
     ] {
         let output = scratch.run(line);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{line}: {}",
-            text(&output.stderr)
-        );
-        assert!(
-            text(&output.stderr).contains(part),
-            "{line}: {}",
-            text(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(2), "{line}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(part), "{line}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty());
     }
 }
@@ -350,15 +235,10 @@ fn wrong_usage_says_what_is_right() {
 fn answers_change_nothing_and_come_while_another_writes() {
     let scratch = Scratch::new();
     let writer = Connection::open(scratch.db()).unwrap();
-    writer
-        .execute_batch("BEGIN IMMEDIATE; DELETE FROM record; DELETE FROM complaint_recipient")
-        .unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; DELETE FROM record; DELETE FROM complaint_recipient").unwrap();
     let output = scratch.run("summary WEEK --format json");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        document["totals"]["messages"], 1266,
-        "what is not committed is not seen"
-    );
+    assert_eq!(document["totals"]["messages"], 1266, "what is not committed is not seen");
     writer.execute_batch("ROLLBACK").unwrap();
     drop(writer);
     let before = fs::read(scratch.db()).unwrap();
@@ -371,26 +251,11 @@ fn answers_change_nothing_and_come_while_another_writes() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let scratch = Scratch::new();
-    for line in [
-        "completions zsh",
-        "completions bash",
-        "man",
-        "records WEEK",
-        "reports --since all --format json",
-    ] {
-        let mut child = scratch
-            .command(line)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    for line in ["completions zsh", "completions bash", "man", "records WEEK", "reports --since all --format json"] {
+        let mut child = scratch.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert_eq!(
-            (output.status.code(), text(&output.stderr)),
-            (Some(0), ""),
-            "{line}"
-        );
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{line}");
     }
 }
 
@@ -422,12 +287,7 @@ fn an_export_replaces_its_file_whole() {
     let path = scratch.directory.path().join("list");
     fs::write(&path, "old").unwrap();
     let output = scratch.run("suppress export --format csv --output list --include-pending");
-    assert_eq!(
-        (output.status.code(), text(&output.stdout)),
-        (Some(0), ""),
-        "{}",
-        text(&output.stderr)
-    );
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), ""), "{}", text(&output.stderr));
     let expected = "\
 address,reason,scope,since_at,until_at,evidence,state
 +dave@customer.example,=1+1 by phone,news.example.com,1795000000,,add by mia,active
@@ -465,11 +325,7 @@ fn help_teaches_with_an_example() {
     for command in commands {
         let long = scratch.run(&format!("{command} --help"));
         let example = format!("\n  dmarcdb {command}");
-        assert!(
-            text(&long.stdout).contains(&example),
-            "{command}: {}",
-            text(&long.stdout)
-        );
+        assert!(text(&long.stdout).contains(&example), "{command}: {}", text(&long.stdout));
         let short = scratch.run(&format!("{command} -h"));
         assert!(short.stdout.len() < long.stdout.len(), "{command}");
     }
@@ -480,11 +336,7 @@ fn manual_pages_and_completions_are_made_for_every_command() {
     let scratch = Scratch::new();
     let output = scratch.run("man --out pages");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    for page in [
-        "dmarcdb.1",
-        "dmarcdb-summary.1",
-        "dmarcdb-suppress-export.1",
-    ] {
+    for page in ["dmarcdb.1", "dmarcdb-summary.1", "dmarcdb-suppress-export.1"] {
         let page = fs::read_to_string(scratch.directory.path().join("pages").join(page)).unwrap();
         assert!(page.contains(".SH SYNOPSIS"));
     }

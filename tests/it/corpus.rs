@@ -45,10 +45,7 @@ impl Counts {
                     self.rejected += report.records_seen - report.records;
                     if let Records::Here(chunks) = records {
                         let held: usize = chunks.iter().map(|chunk| chunk.records.len()).sum();
-                        assert_eq!(
-                            held as u64, report.records,
-                            "records held and records counted"
-                        );
+                        assert_eq!(held as u64, report.records, "records held and records counted");
                     }
                 }
                 Item::Tls(report) => {
@@ -64,12 +61,7 @@ impl Counts {
                 Item::Complaint(_) => self.complaints += 1,
             }
         }
-        self.problems.extend(
-            reading
-                .problems
-                .iter()
-                .map(|problem| problem.refusal.code.to_string()),
-        );
+        self.problems.extend(reading.problems.iter().map(|problem| problem.refusal.code.to_string()));
     }
 
     fn nothing(&self) -> bool {
@@ -87,9 +79,9 @@ fn read(path: &Path) -> Counts {
         match taken {
             Taken::Message(message) => {
                 let name = match &message.origin {
-                    Origin::File { path, index: None } => path
-                        .file_name()
-                        .map(|name| name.to_string_lossy().into_owned()),
+                    Origin::File { path, index: None } => {
+                        path.file_name().map(|name| name.to_string_lossy().into_owned())
+                    }
                     _ => None,
                 };
                 counts.add(reading::read(&message.bytes, name.as_deref(), &settings));
@@ -98,12 +90,7 @@ fn read(path: &Path) -> Counts {
         }
     }
     // Twice a second in the release build; this one is not optimized and shares its cores.
-    assert!(
-        started.elapsed() < Duration::from_secs(20),
-        "{} took {:?}",
-        path.display(),
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(20), "{} took {:?}", path.display(), started.elapsed());
     counts
 }
 
@@ -129,11 +116,7 @@ fn table(text: &str) -> impl Iterator<Item = Expected<'_>> {
         let mut fields = line.split('\t');
         let mut field = || fields.next().unwrap();
         let (path, verdict) = (field(), field());
-        Expected {
-            path,
-            verdict,
-            counts: [field(), field(), field()].map(|number| number.parse().unwrap()),
-        }
+        Expected { path, verdict, counts: [field(), field(), field()].map(|number| number.parse().unwrap()) }
     })
 }
 
@@ -144,8 +127,7 @@ fn holds(expected: &Expected<'_>, got: &Counts) -> bool {
     match expected.verdict {
         // A null row says nothing of any message; it is kept as a rejected row, which the table calls right as well.
         "accept" | "accept-lenient" => {
-            let null_row = got.records + got.rejected == expected.counts[1]
-                && got.messages == expected.counts[2];
+            let null_row = got.records + got.rejected == expected.counts[1] && got.messages == expected.counts[2];
             only_aggregate
                 && got.problems.is_empty()
                 && (aggregate || got.rejected == 1 && expected.counts[2] == 0 && null_row)
@@ -173,10 +155,8 @@ fn compare(corpus: &Path, name: &str, floors: &[(&str, u64)]) {
         count[0] += u64::from(right);
         count[1] += 1;
         if !right {
-            wrong.push(format!(
-                "{} ({}): expected {:?}, got {got:?}",
-                expected.path, expected.verdict, expected.counts
-            ));
+            wrong
+                .push(format!("{} ({}): expected {:?}, got {got:?}", expected.path, expected.verdict, expected.counts));
         }
     }
     for (verdict, [right, all]) in &tally {
@@ -196,30 +176,15 @@ fn compare(corpus: &Path, name: &str, floors: &[(&str, u64)]) {
 #[test]
 fn real_reports() {
     let Some(corpus) = corpus() else { return };
-    let floors = [
-        ("accept", 216),
-        ("accept-lenient", 155),
-        ("arf", 6),
-        ("optional", 3),
-        ("reject", 18),
-        ("tlsrpt", 21),
-    ];
+    let floors =
+        [("accept", 216), ("accept-lenient", 155), ("arf", 6), ("optional", 3), ("reject", 18), ("tlsrpt", 21)];
     compare(&corpus, "reports.tsv", &floors);
 }
 
 #[test]
 fn synthetic_reports() {
     let Some(corpus) = corpus() else { return };
-    compare(
-        &corpus,
-        "synthetic.tsv",
-        &[
-            ("accept", 38),
-            ("accept-lenient", 28),
-            ("optional", 13),
-            ("reject", 10),
-        ],
-    );
+    compare(&corpus, "synthetic.tsv", &[("accept", 38), ("accept-lenient", 28), ("optional", 13), ("reject", 10)]);
 }
 
 /// `hostile/manifest.tsv` on the level of one message; what needs a database is tested through the binary.
@@ -237,14 +202,10 @@ fn hostile_inputs() {
         let right = match outcome {
             // Both may also be read with a warning, says the table: bare CR line ends, and a count with a comment in it,
             // which XML says is 12.
-            _ if path == "mail/m07e-bare-cr.eml" => {
-                got.aggregate <= 1 && got.messages == 2 * got.aggregate
-            }
+            _ if path == "mail/m07e-bare-cr.eml" => got.aggregate <= 1 && got.messages == 2 * got.aggregate,
             _ if path == "raw/x29-mixed-count.xml" => got.nothing() || got.messages == 12,
             // Likewise references to characters that do not exist: refused, or U+FFFD with a warning.
-            "refuse" if path.starts_with("raw/x32-charref") => {
-                got.aggregate <= 1 && got.messages <= 2
-            }
+            "refuse" if path.starts_with("raw/x32-charref") => got.aggregate <= 1 && got.messages <= 2,
             "refuse" => got.nothing() && !got.problems.is_empty(),
             "not-a-report" => got.nothing() && got.problems.is_empty(),
             "no-count" => got.rejected > 0 || !got.problems.is_empty(),
@@ -253,9 +214,7 @@ fn hostile_inputs() {
             accept => {
                 let wanted: u64 = accept.strip_prefix("accept:").unwrap().parse().unwrap();
                 // A number above the reports that one mail can hold counts records.
-                kept == wanted
-                    || got.records == wanted
-                    || (wanted == 0 && kept == 1 && got.records == 0)
+                kept == wanted || got.records == wanted || (wanted == 0 && kept == 1 && got.records == 0)
             }
         };
         if !right {

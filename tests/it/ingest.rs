@@ -71,7 +71,8 @@ fn what_can_not_be_read_is_told_and_the_rest_goes_on() {
     place.write("bad.xml", &report("bad", 1)[..500]);
     place.write("good.xml", report("good", 2));
     place.write("letter.eml", "From: a@b.example\r\nSubject: hello\r\n\r\nHow are you?\r\n");
-    let done = place.run(&["ingest", "bad.xml", "good.xml", "letter.eml", "missing.xml", "--format", "json"]).expect(65);
+    let done =
+        place.run(&["ingest", "bad.xml", "good.xml", "letter.eml", "missing.xml", "--format", "json"]).expect(65);
     let tally = done.json();
     assert_eq!(tally["messages"], 4);
     assert_eq!((&tally["stored"], &tally["not_a_report"], &tally["problems"]), (&1.into(), &1.into(), &2.into()));
@@ -85,9 +86,7 @@ fn what_can_not_be_read_is_told_and_the_rest_goes_on() {
 fn a_stored_report_and_a_problem_in_one_message_are_partial() {
     let place = Place::new();
     let (good, bad) = (report("a", 3), &report("b", 1)[..500]);
-    let part = |name: &str, xml: &str| {
-        format!("--x\r\nContent-Type: text/xml; name={name}\r\n\r\n{xml}\r\n")
-    };
+    let part = |name: &str, xml: &str| format!("--x\r\nContent-Type: text/xml; name={name}\r\n\r\n{xml}\r\n");
     let mail = format!(
         "From: r@receiver.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n{}{}--x--\r\n",
         part("a.xml", &good),
@@ -96,8 +95,7 @@ fn a_stored_report_and_a_problem_in_one_message_are_partial() {
     place.write("both.eml", mail);
     let done = place.run(&["ingest", "both.eml", "--format", "json"]).expect(65).json();
     assert_eq!((&done["problems"], &done["partial"], &done["records"]), (&1.into(), &1.into(), &1.into()));
-    let outcome: String =
-        place.database().query_row("SELECT outcome FROM v_message", [], |row| row.get(0)).unwrap();
+    let outcome: String = place.database().query_row("SELECT outcome FROM v_message", [], |row| row.get(0)).unwrap();
     assert_eq!(outcome, "partial");
 }
 

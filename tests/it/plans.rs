@@ -8,54 +8,18 @@ use rusqlite::Connection;
 
 /// File, line of the plan, and why it may be there.
 const ALLOWED: &[(&str, &str, &str)] = &[
-    (
-        "records.sql",
-        "SCAN q",
-        "the reasons of one record, in order",
-    ),
-    (
-        "records.sql",
-        "SCAN k",
-        "the DKIM results of one record, in order",
-    ),
-    (
-        "records.sql",
-        "SCAN p",
-        "the SPF results of one record, in order",
-    ),
-    (
-        "reporter/names.sql",
-        "SCAN org",
-        "a common table expression with one row for each reporter",
-    ),
-    (
-        "suppression/list.sql",
-        "SCAN e",
-        "the answer is the whole list of suppressions",
-    ),
+    ("records.sql", "SCAN q", "the reasons of one record, in order"),
+    ("records.sql", "SCAN k", "the DKIM results of one record, in order"),
+    ("records.sql", "SCAN p", "the SPF results of one record, in order"),
+    ("reporter/names.sql", "SCAN org", "a common table expression with one row for each reporter"),
+    ("suppression/list.sql", "SCAN e", "the answer is the whole list of suppressions"),
     ("notes.sql", "SCAN r", "a subquery of one row"),
     ("notes.sql", "SCAN c", "a subquery of one row"),
     ("notes.sql", "SCAN p", "a subquery of one row"),
-    (
-        "summary/by_source.sql",
-        "SCAN g",
-        "the grouped rows, which are the answer",
-    ),
-    (
-        "summary/by_domain.sql",
-        "SCAN g",
-        "the grouped rows, which are the answer",
-    ),
-    (
-        "summary/by_reporter.sql",
-        "SCAN g",
-        "the grouped rows, which are the answer",
-    ),
-    (
-        "summary/by_day.sql",
-        "SCAN g",
-        "the grouped rows, which are the answer",
-    ),
+    ("summary/by_source.sql", "SCAN g", "the grouped rows, which are the answer"),
+    ("summary/by_domain.sql", "SCAN g", "the grouped rows, which are the answer"),
+    ("summary/by_reporter.sql", "SCAN g", "the grouped rows, which are the answer"),
+    ("summary/by_day.sql", "SCAN g", "the grouped rows, which are the answer"),
 ];
 
 fn sql_files(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -71,17 +35,13 @@ fn sql_files(directory: &Path, found: &mut Vec<PathBuf>) {
 
 fn database() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    connection
-        .execute_batch(include_str!("../../schema.sql"))
-        .unwrap();
+    connection.execute_batch(include_str!("../../schema.sql")).unwrap();
     connection
 }
 
 /// The plan for `sql`, line by line. Parameters stay unbound, which is no value, so the plan suits every value.
 fn plan(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-        .unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let mut rows = statement.raw_query();
     let mut lines = Vec::new();
     while let Some(row) = rows.next().unwrap() {
@@ -104,43 +64,22 @@ fn no_question_reads_a_whole_table() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query");
     let mut files = Vec::new();
     sql_files(&root, &mut files);
-    assert!(
-        files.len() > 20,
-        "the questions are under {}",
-        root.display()
-    );
+    assert!(files.len() > 20, "the questions are under {}", root.display());
     let connection = database();
-    let mut unused: Vec<_> = ALLOWED
-        .iter()
-        .map(|(file, line, _)| (*file, *line))
-        .collect();
+    let mut unused: Vec<_> = ALLOWED.iter().map(|(file, line, _)| (*file, *line)).collect();
     let mut refused = Vec::new();
     for path in files {
-        let name = path
-            .strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         for line in scans(&connection, &fs::read_to_string(&path).unwrap()) {
-            let allowed = ALLOWED
-                .iter()
-                .find(|(file, scan, _)| *file == name && *scan == line);
+            let allowed = ALLOWED.iter().find(|(file, scan, _)| *file == name && *scan == line);
             match allowed {
                 Some((file, scan, _)) => unused.retain(|entry| *entry != (*file, *scan)),
                 None => refused.push(format!("{name}: {line}")),
             }
         }
     }
-    assert!(
-        refused.is_empty(),
-        "these questions read a whole table:\n{}",
-        refused.join("\n")
-    );
-    assert!(
-        unused.is_empty(),
-        "allowed, but no such scan is left: {unused:?}"
-    );
+    assert!(refused.is_empty(), "these questions read a whole table:\n{}", refused.join("\n"));
+    assert!(unused.is_empty(), "allowed, but no such scan is left: {unused:?}");
 }
 
 #[test]
@@ -157,14 +96,9 @@ fn the_guard_sees_a_scan() {
 #[test]
 fn the_summary_goes_from_time_to_primary_key() {
     let connection = database();
-    let plan = plan(
-        &connection,
-        include_str!("../../src/query/summary/by_source.sql"),
-    );
+    let plan = plan(&connection, include_str!("../../src/query/summary/by_source.sql"));
     let position = |start: &str| {
-        plan.iter()
-            .position(|line| line.starts_with(start))
-            .unwrap_or_else(|| panic!("{start}: {plan:#?}"))
+        plan.iter().position(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {plan:#?}"))
     };
     let time = position("SEARCH r USING INDEX report_end (end_at>? AND end_at<?)");
     let records = position("SEARCH c USING PRIMARY KEY (report=?)");
@@ -180,11 +114,6 @@ fn lists_come_as_they_are_read() {
         ("complaints", include_str!("../../src/query/complaints.sql")),
     ] {
         let plan = plan(&connection, sql);
-        assert!(
-            !plan
-                .iter()
-                .any(|line| line == "USE TEMP B-TREE FOR ORDER BY"),
-            "{name} sorts all first: {plan:#?}"
-        );
+        assert!(!plan.iter().any(|line| line == "USE TEMP B-TREE FOR ORDER BY"), "{name} sorts all first: {plan:#?}");
     }
 }

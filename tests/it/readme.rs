@@ -32,19 +32,9 @@ fn examples(readme: &str) -> Vec<Example> {
                 command.pop();
                 command.push_str(lines.next().map_or("", |(_, more)| more.trim_start()));
             }
-            let (command, comment) = command
-                .split_once(" # exit status ")
-                .unwrap_or((&command, "0"));
-            let status = comment
-                .trim()
-                .parse()
-                .expect("a number behind `# exit status`");
-            examples.push(Example {
-                line: index + 1,
-                command: command.trim().to_owned(),
-                status,
-                shown: Vec::new(),
-            });
+            let (command, comment) = command.split_once(" # exit status ").unwrap_or((&command, "0"));
+            let status = comment.trim().parse().expect("a number behind `# exit status`");
+            examples.push(Example { line: index + 1, command: command.trim().to_owned(), status, shown: Vec::new() });
         } else if let Some(example) = examples.last_mut() {
             example.shown.push(line.to_owned());
         }
@@ -59,9 +49,7 @@ fn matches(shown: &str, printed: &str) -> bool {
     match shown.split_once('…') {
         None => shown == printed,
         Some((start, end)) => {
-            printed.len() >= start.len() + end.len()
-                && printed.starts_with(start)
-                && printed.ends_with(end)
+            printed.len() >= start.len() + end.len() && printed.starts_with(start) && printed.ends_with(end)
         }
     }
 }
@@ -77,15 +65,10 @@ fn every_example_runs() {
     let mut wrong = Vec::new();
     for example in examples {
         if let Some(assignments) = example.command.strip_prefix("export ") {
-            let assignments = assignments
-                .split_whitespace()
-                .filter_map(|one| one.split_once('='));
+            let assignments = assignments.split_whitespace().filter_map(|one| one.split_once('='));
             variables.extend(assignments.map(|(name, value)| (name.to_owned(), value.to_owned())));
         } else if let Err(reason) = run(&example, dir.path(), &variables) {
-            wrong.push(format!(
-                "README.md:{}: {}\n{reason}",
-                example.line, example.command
-            ));
+            wrong.push(format!("README.md:{}: {}\n{reason}", example.line, example.command));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -95,38 +78,25 @@ fn run(example: &Example, dir: &Path, variables: &[(String, String)]) -> Result<
     if !example.command.starts_with("dmarcdb ") {
         return Err("only dmarcdb may be run".to_owned());
     }
-    let binaries = Path::new(env!("CARGO_BIN_EXE_dmarcdb"))
-        .parent()
-        .expect("a directory");
+    let binaries = Path::new(env!("CARGO_BIN_EXE_dmarcdb")).parent().expect("a directory");
     let output = Command::new("sh")
         .args(["-c", &example.command])
         .env_clear()
         .env("HOME", dir)
-        .env(
-            "PATH",
-            format!("{}:/usr/local/bin:/usr/bin:/bin", binaries.display()),
-        )
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binaries.display()))
         .envs(variables.iter().cloned())
         .current_dir(dir)
         .output()
         .expect("sh runs");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     if output.status.code() != Some(example.status) {
-        return Err(format!(
-            "ended with {}, expected {}:\n{printed}",
-            output.status, example.status
-        ));
+        return Err(format!("ended with {}, expected {}:\n{printed}", output.status, example.status));
     }
     let missing = example.shown.iter().find(|shown| {
         let plain = shown.trim();
         !plain.is_empty() && plain != "…" && !printed.lines().any(|printed| matches(plain, printed))
     });
-    missing.map_or(Ok(()), |missing| {
-        Err(format!(
-            "the page shows\n  {missing}\nbut it printed\n{printed}"
-        ))
-    })
+    missing.map_or(Ok(()), |missing| Err(format!("the page shows\n  {missing}\nbut it printed\n{printed}")))
 }
 
 #[test]
@@ -134,18 +104,8 @@ fn examples_are_found() {
     let page = "$ not this\n```console\n$ dmarcdb a \\\n    --b\noutput\n…\n$ dmarcdb c # exit status 65\n```\nno output\n```sh\n$ dmarcdb d\n```\n";
     let shown = vec!["output".to_owned(), "…".to_owned()];
     let expected = [
-        Example {
-            line: 3,
-            command: "dmarcdb a --b".to_owned(),
-            status: 0,
-            shown,
-        },
-        Example {
-            line: 7,
-            command: "dmarcdb c".to_owned(),
-            status: 65,
-            shown: Vec::new(),
-        },
+        Example { line: 3, command: "dmarcdb a --b".to_owned(), status: 0, shown },
+        Example { line: 7, command: "dmarcdb c".to_owned(), status: 65, shown: Vec::new() },
     ];
     assert_eq!(examples(page), expected);
 }

@@ -34,22 +34,16 @@ fn dmarcdb(dir: &Path, arguments: &[&str]) -> Output {
 fn answer(dir: &Path, arguments: &[&str], status: i32) -> String {
     let output = dmarcdb(dir, arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        output.status.code(),
-        Some(status),
-        "{arguments:?}: {stderr}"
-    );
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {stderr}");
     String::from_utf8(output.stdout).expect("an answer in UTF-8")
 }
 
 fn open(dir: &Path) -> Connection {
-    Connection::open_with_flags(dir.join("db.sqlite"), OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .expect("the database opens")
+    Connection::open_with_flags(dir.join("db.sqlite"), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database opens")
 }
 
 fn read_json(path: &Path) -> Value {
-    let text =
-        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -57,13 +51,7 @@ fn read_json(path: &Path) -> Value {
 
 /// The rows of a query as objects, without what is null. Columns that hold JSON come as JSON.
 fn rows(db: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Vec<Object> {
-    const JSON: [&str; 5] = [
-        "reasons",
-        "dkim_results",
-        "spf_results",
-        "errors",
-        "auth_failure",
-    ];
+    const JSON: [&str; 5] = ["reasons", "dkim_results", "spf_results", "errors", "auth_failure"];
     let mut statement = db.prepare(sql).expect(sql);
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let found = statement.query_map(parameters, |row| {
@@ -95,13 +83,8 @@ fn without_nulls(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(without_nulls).collect(),
         Value::Object(members) => {
-            let kept = members
-                .into_iter()
-                .filter(|(name, value)| !empty(name, value));
-            Value::Object(
-                kept.map(|(name, value)| (name, without_nulls(value)))
-                    .collect(),
-            )
+            let kept = members.into_iter().filter(|(name, value)| !empty(name, value));
+            Value::Object(kept.map(|(name, value)| (name, without_nulls(value))).collect())
         }
         other => other,
     }
@@ -113,23 +96,13 @@ fn reading(db: &Connection) -> Value {
         .into_iter()
         .map(|mut row| row["outcome"].take())
         .collect();
-    let outcome = if outcomes.len() == 1 {
-        outcomes[0].clone()
-    } else {
-        Value::Array(outcomes)
-    };
+    let outcome = if outcomes.len() == 1 { outcomes[0].clone() } else { Value::Array(outcomes) };
     reading.insert("outcome".into(), outcome);
     for (name, list) in [
         ("reports", reports(db)),
         ("complaints", complaints(db)),
-        (
-            "problems",
-            words(db, "SELECT code FROM problem ORDER BY id"),
-        ),
-        (
-            "warnings",
-            words(db, "SELECT DISTINCT code FROM warning ORDER BY code"),
-        ),
+        ("problems", words(db, "SELECT code FROM problem ORDER BY id")),
+        ("warnings", words(db, "SELECT DISTINCT code FROM warning ORDER BY code")),
     ] {
         if !list.is_empty() {
             reading.insert(name.into(), Value::Array(list));
@@ -139,10 +112,7 @@ fn reading(db: &Connection) -> Value {
 }
 
 fn words(db: &Connection, sql: &str) -> Vec<Value> {
-    rows(db, sql, [])
-        .into_iter()
-        .map(|mut row| row["code"].take())
-        .collect()
+    rows(db, sql, []).into_iter().map(|mut row| row["code"].take()).collect()
 }
 
 fn reports(db: &Connection) -> Vec<Value> {
@@ -180,10 +150,7 @@ fn aggregate(db: &Connection, id: i64) -> Object {
         [id],
     );
     if !records.is_empty() {
-        report.insert(
-            "rows".into(),
-            records.into_iter().map(Value::Object).collect(),
-        );
+        report.insert("rows".into(), records.into_iter().map(Value::Object).collect());
     }
     report
 }
@@ -224,14 +191,7 @@ fn failure(db: &Connection, id: i64) -> Object {
          WHERE f.report = ?",
         [id],
     );
-    report.insert(
-        "failure".into(),
-        found
-            .into_iter()
-            .map(Value::Object)
-            .next()
-            .expect("the failure"),
-    );
+    report.insert("failure".into(), found.into_iter().map(Value::Object).next().expect("the failure"));
     report
 }
 
@@ -246,11 +206,7 @@ fn complaints(db: &Connection) -> Vec<Value> {
             recipient.insert("address".into(), address);
         }
         let complaint = complaints.entry(id).or_insert(row);
-        let recipients = complaint
-            .entry("recipients")
-            .or_insert(json!([]))
-            .as_array_mut()
-            .expect("an array");
+        let recipients = complaint.entry("recipients").or_insert(json!([])).as_array_mut().expect("an array");
         if status != "absent" {
             recipient.insert("status".into(), status);
             recipients.push(Value::Object(recipient));
@@ -271,13 +227,8 @@ fn comparable(mut got: Value, expected: &Value) -> Value {
     for (list, inside) in [("complaints", ""), ("reports", "/failure")] {
         let items = members.get_mut(list).and_then(Value::as_array_mut);
         for (index, item) in items.into_iter().flatten().enumerate() {
-            let named = expected
-                .pointer(&format!("/{list}/{index}{inside}"))
-                .and_then(Value::as_object);
-            if let (Some(named), Some(object)) = (
-                named,
-                item.pointer_mut(inside).and_then(Value::as_object_mut),
-            ) {
+            let named = expected.pointer(&format!("/{list}/{index}{inside}")).and_then(Value::as_object);
+            if let (Some(named), Some(object)) = (named, item.pointer_mut(inside).and_then(Value::as_object_mut)) {
                 object.retain(|name, _| named.contains_key(name));
             }
         }
@@ -296,52 +247,24 @@ fn named(expected: &Value) -> Value {
 fn every_sample_gives_the_reading_beside_it() {
     let mut names: BTreeSet<String> = BTreeSet::new();
     for entry in fs::read_dir(samples().join("mail")).expect("samples/mail") {
-        names.insert(
-            entry
-                .expect("a sample")
-                .file_name()
-                .into_string()
-                .expect("a name in UTF-8"),
-        );
+        names.insert(entry.expect("a sample").file_name().into_string().expect("a name in UTF-8"));
     }
     assert!(names.len() > 30, "only {} samples", names.len());
-    let expected = fs::read_dir(samples().join("expected"))
-        .expect("samples/expected")
-        .count();
-    assert_eq!(
-        names.len(),
-        expected,
-        "samples and expectations do not match one to one"
-    );
+    let expected = fs::read_dir(samples().join("expected")).expect("samples/expected").count();
+    assert_eq!(names.len(), expected, "samples and expectations do not match one to one");
     let wrong: Vec<String> = names.iter().filter_map(|name| check(name).err()).collect();
-    assert!(
-        wrong.is_empty(),
-        "{} of {} samples:\n{}",
-        wrong.len(),
-        names.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {} samples:\n{}", wrong.len(), names.len(), wrong.join("\n"));
 }
 
 fn check(name: &str) -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a directory");
     let sample = samples().join("mail").join(name);
     let expected = read_json(&samples().join("expected").join(format!("{name}.json")));
-    let output = dmarcdb(
-        dir.path(),
-        &["ingest", sample.to_str().expect("a path in UTF-8")],
-    );
-    let status = if expected.get("problems").is_some() {
-        65
-    } else {
-        0
-    };
+    let output = dmarcdb(dir.path(), &["ingest", sample.to_str().expect("a path in UTF-8")]);
+    let status = if expected.get("problems").is_some() { 65 } else { 0 };
     if output.status.code() != Some(status) {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(format!(
-            "{name}: ended with {}, expected {status}: {stderr}",
-            output.status
-        ));
+        return Err(format!("{name}: ended with {}, expected {status}: {stderr}", output.status));
     }
     let full = reading(&open(dir.path()));
     if comparable(full.clone(), &expected) == named(&expected) {
@@ -352,10 +275,7 @@ fn check(name: &str) -> Result<(), String> {
     let kept = kept.join(format!("{name}.json"));
     let pretty = |value: &Value| serde_json::to_string_pretty(&sorted(value)).expect("JSON");
     fs::write(&kept, pretty(&full) + "\n").expect("a file for what was read");
-    let (expected, got) = (
-        pretty(&named(&expected)),
-        pretty(&comparable(full, &expected)),
-    );
+    let (expected, got) = (pretty(&named(&expected)), pretty(&comparable(full, &expected)));
     Err(format!(
         "{name}: read otherwise (- expected, + got); all that was read is in {}\n{}",
         kept.display(),
@@ -368,10 +288,7 @@ fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(sorted).collect(),
         Value::Object(members) => {
-            let members: BTreeMap<&String, Value> = members
-                .iter()
-                .map(|(name, value)| (name, sorted(value)))
-                .collect();
+            let members: BTreeMap<&String, Value> = members.iter().map(|(name, value)| (name, sorted(value))).collect();
             json!(members)
         }
         other => other.clone(),
@@ -380,26 +297,13 @@ fn sorted(value: &Value) -> Value {
 
 /// The lines that differ, with their numbers in each text: everything between the common beginning and the common end.
 fn differences(expected: &str, got: &str) -> String {
-    let (expected, got): (Vec<&str>, Vec<&str>) =
-        (expected.lines().collect(), got.lines().collect());
-    let start = expected
-        .iter()
-        .zip(&got)
-        .take_while(|(one, other)| one == other)
-        .count();
+    let (expected, got): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), got.lines().collect());
+    let start = expected.iter().zip(&got).take_while(|(one, other)| one == other).count();
     let rest = expected.len().min(got.len()) - start;
-    let end = expected
-        .iter()
-        .rev()
-        .zip(got.iter().rev())
-        .take(rest)
-        .take_while(|(one, other)| one == other)
-        .count();
+    let end = expected.iter().rev().zip(got.iter().rev()).take(rest).take_while(|(one, other)| one == other).count();
     let lines = |mark: char, lines: &[&str]| {
         let inside = lines[start..lines.len() - end].iter().enumerate();
-        inside
-            .map(|(index, line)| format!("{mark} {:4} {line}\n", start + index + 1))
-            .collect::<String>()
+        inside.map(|(index, line)| format!("{mark} {:4} {line}\n", start + index + 1)).collect::<String>()
     };
     lines('-', &expected) + &lines('+', &got)
 }
@@ -407,57 +311,30 @@ fn differences(expected: &str, got: &str) -> String {
 /// A database with the whole set in it.
 fn whole_set() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");
-    answer(
-        dir.path(),
-        &[
-            "ingest",
-            samples().join("mail").to_str().expect("a path in UTF-8"),
-        ],
-        65,
-    );
+    answer(dir.path(), &["ingest", samples().join("mail").to_str().expect("a path in UTF-8")], 65);
     dir
 }
 
-const FIGURES: [&str; 7] = [
-    "messages",
-    "dmarc_pass",
-    "dkim_pass",
-    "spf_pass",
-    "unknown",
-    "quarantine",
-    "reject",
-];
+const FIGURES: [&str; 7] = ["messages", "dmarc_pass", "dkim_pass", "spf_pass", "unknown", "quarantine", "reject"];
 
 /// The figures of an object, as numbers, whatever they are written as.
 fn figures(of: &Value, at: &str) -> Vec<i64> {
     let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
-    let one = |name: &&str| {
-        of.get(name)
-            .and_then(number)
-            .unwrap_or_else(|| panic!("{at}: no number {name} in {of}"))
-    };
+    let one = |name: &&str| of.get(name).and_then(number).unwrap_or_else(|| panic!("{at}: no number {name} in {of}"));
     FIGURES.iter().map(one).collect()
 }
 
 /// Source address to figures.
 fn by_source(sources: &[Value], at: &str) -> BTreeMap<String, Vec<i64>> {
     let one = |source: &Value| {
-        let ip = source["source_ip"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{at}: no source_ip in {source}"));
+        let ip = source["source_ip"].as_str().unwrap_or_else(|| panic!("{at}: no source_ip in {source}"));
         (ip.to_owned(), figures(source, at))
     };
     sources.iter().map(one).collect()
 }
 
 fn summary(dir: &Path, format: &str) -> String {
-    answer(
-        dir,
-        &[
-            "summary", "--since", "7d", "--until", "newest", "--format", format,
-        ],
-        0,
-    )
+    answer(dir, &["summary", "--since", "7d", "--until", "newest", "--format", format], 0)
 }
 
 #[test]
@@ -467,48 +344,24 @@ fn summary_counts_what_was_counted_by_hand() {
     let sources = by_source(hand["sources"].as_array().expect("sources"), "by hand");
 
     let db = open(dir.path());
-    let count = |sql: &str| {
-        db.query_row(sql, [], |row| row.get::<_, i64>(0))
-            .expect(sql)
-    };
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect(sql);
     let counted = "FROM v_report WHERE kind = 'aggregate' AND conflict_with IS NULL";
-    assert_eq!(
-        hand["aggregate_reports"],
-        count(&format!("SELECT count(*) {counted}"))
-    );
-    assert_eq!(
-        hand["records"],
-        count(&format!("SELECT sum(records) {counted}"))
-    );
-    assert_eq!(
-        hand["newest_end_at"],
-        count(&format!("SELECT max(end_at) {counted}"))
-    );
+    assert_eq!(hand["aggregate_reports"], count(&format!("SELECT count(*) {counted}")));
+    assert_eq!(hand["records"], count(&format!("SELECT sum(records) {counted}")));
+    assert_eq!(hand["newest_end_at"], count(&format!("SELECT max(end_at) {counted}")));
 
     let json: Value = serde_json::from_str(&summary(dir.path(), "json")).expect("JSON");
-    assert_eq!(
-        figures(&json["totals"], "json"),
-        figures(&hand["totals"], "by hand"),
-        "totals"
-    );
-    assert_eq!(
-        by_source(json["sources"].as_array().expect("sources"), "json"),
-        sources
-    );
+    assert_eq!(figures(&json["totals"], "json"), figures(&hand["totals"], "by hand"), "totals");
+    assert_eq!(by_source(json["sources"].as_array().expect("sources"), "json"), sources);
 
     let text = summary(dir.path(), "ndjson");
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("NDJSON"))
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("NDJSON")).collect();
     assert_eq!(by_source(&lines, "ndjson"), sources);
 
     let text = summary(dir.path(), "csv");
     let mut csv = csv::Reader::from_reader(text.as_bytes());
-    let lines: Vec<Value> = csv
-        .deserialize()
-        .map(|line: Result<BTreeMap<String, String>, _>| json!(line.expect("CSV")))
-        .collect();
+    let lines: Vec<Value> =
+        csv.deserialize().map(|line: Result<BTreeMap<String, String>, _>| json!(line.expect("CSV"))).collect();
     assert_eq!(by_source(&lines, "csv"), sources);
 }
 
@@ -520,35 +373,21 @@ fn the_table_shows_the_same_numbers() {
     let table = summary(dir.path(), "table");
     let mut shown = 0;
     for line in table.lines() {
-        let words: Vec<&str> = line
-            .split(|c: char| c.is_whitespace() || "│|".contains(c))
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<&str> =
+            line.split(|c: char| c.is_whitespace() || "│|".contains(c)).filter(|word| !word.is_empty()).collect();
         let Some(figures) = words.first().and_then(|word| sources.get(*word)) else {
             continue;
         };
         let digits = |word: &str| {
-            word.chars()
-                .filter(|c| !matches!(c, ',' | '.' | '\'' | '\u{a0}' | '\u{202f}'))
-                .collect::<String>()
+            word.chars().filter(|c| !matches!(c, ',' | '.' | '\'' | '\u{a0}' | '\u{202f}')).collect::<String>()
         };
         let messages = figures[0].to_string();
-        assert!(
-            words.iter().any(|word| digits(word) == messages),
-            "{messages} messages in: {line}"
-        );
+        assert!(words.iter().any(|word| digits(word) == messages), "{messages} messages in: {line}");
         shown += 1;
     }
-    assert!(
-        shown >= 10,
-        "the table shows {shown} of {} sources:\n{table}",
-        sources.len()
-    );
+    assert!(shown >= 10, "the table shows {shown} of {} sources:\n{table}", sources.len());
     let total = hand["totals"]["messages"].to_string();
-    let plain: String = table
-        .chars()
-        .filter(|c| !matches!(c, ',' | '\'' | '\u{a0}' | '\u{202f}'))
-        .collect();
+    let plain: String = table.chars().filter(|c| !matches!(c, ',' | '\'' | '\u{a0}' | '\u{202f}')).collect();
     assert!(plain.contains(&total), "{total} messages in all:\n{table}");
 }
 
@@ -557,21 +396,14 @@ fn only_those_who_complained_are_suppressed() {
     let dir = whole_set();
     let hand = read_json(&samples().join("expected-summary.json"));
     let db = open(dir.path());
-    let found: Vec<Value> = rows(
-        &db,
-        "SELECT address FROM v_suppression ORDER BY address",
-        [],
-    )
-    .into_iter()
-    .map(|mut row| row["address"].take())
-    .collect();
+    let found: Vec<Value> = rows(&db, "SELECT address FROM v_suppression ORDER BY address", [])
+        .into_iter()
+        .map(|mut row| row["address"].take())
+        .collect();
     assert_eq!(hand["suppressed"], Value::Array(found));
     let exported = answer(dir.path(), &["suppress", "export", "--format", "csv"], 0);
     for address in hand["suppressed"].as_array().expect("addresses") {
-        assert!(
-            exported.contains(address.as_str().expect("an address")),
-            "{address} in\n{exported}"
-        );
+        assert!(exported.contains(address.as_str().expect("an address")), "{address} in\n{exported}");
     }
     for address in ["best.customer@people.example", "ida@provider.example"] {
         assert!(!exported.contains(address), "{address} in\n{exported}");
@@ -583,21 +415,9 @@ fn reading_everything_twice_changes_nothing() {
     let dir = whole_set();
     let before = contents(&open(dir.path()));
     let mail = samples().join("mail");
-    let output = dmarcdb(
-        dir.path(),
-        &[
-            "ingest",
-            "--format",
-            "json",
-            mail.to_str().expect("a path in UTF-8"),
-        ],
-    );
+    let output = dmarcdb(dir.path(), &["ingest", "--format", "json", mail.to_str().expect("a path in UTF-8")]);
     let tally: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(
-        matches!(output.status.code(), Some(0 | 65)),
-        "{}",
-        output.status
-    );
+    assert!(matches!(output.status.code(), Some(0 | 65)), "{}", output.status);
     assert_eq!(contents(&open(dir.path())), before);
     assert_eq!(tally["stored"], 0, "{tally}");
     assert_eq!(tally["complaints"], 0, "{tally}");
@@ -610,9 +430,7 @@ fn reading_everything_twice_changes_nothing() {
 fn contents(db: &Connection) -> BTreeMap<String, Vec<String>> {
     let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
     let mut tables = db.prepare(sql).expect(sql);
-    let tables = tables
-        .query_map([], |row| row.get::<_, String>(0))
-        .expect(sql);
+    let tables = tables.query_map([], |row| row.get::<_, String>(0)).expect(sql);
     tables
         .map(|table| {
             let table = table.expect("a name");
@@ -620,16 +438,11 @@ fn contents(db: &Connection) -> BTreeMap<String, Vec<String>> {
             let mut statement = db.prepare(&sql).expect("the table");
             let columns = statement.column_count();
             let line = |row: &rusqlite::Row<'_>| {
-                let values: Result<Vec<_>, _> = (0..columns)
-                    .map(|column| row.get::<_, rusqlite::types::Value>(column))
-                    .collect();
+                let values: Result<Vec<_>, _> =
+                    (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column)).collect();
                 Ok(format!("{:?}", values?))
             };
-            let lines = statement
-                .query_map([], line)
-                .expect("rows")
-                .collect::<Result<Vec<_>, _>>()
-                .expect("rows");
+            let lines = statement.query_map([], line).expect("rows").collect::<Result<Vec<_>, _>>().expect("rows");
             (table, lines)
         })
         .collect()

@@ -12,29 +12,15 @@ use crate::feedback::corpus;
 fn documents(file: &[u8]) -> Vec<Vec<u8>> {
     let inflated = |bytes: &[u8]| {
         let mut out = Vec::new();
-        flate2::read::GzDecoder::new(bytes)
-            .read_to_end(&mut out)
-            .map(|_| out)
-            .unwrap_or_default()
+        flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).map(|_| out).unwrap_or_default()
     };
     if file.trim_ascii_start().starts_with(b"{") {
         return vec![file.to_vec()];
     }
     let mail = mail::parse(file, &Limits::default()).expect("a mail");
-    let bodies = mail
-        .entities
-        .iter()
-        .map(|entity| entity.body().into_owned());
-    let bodies = bodies.map(|body| {
-        if body.starts_with(&[0x1f, 0x8b]) {
-            inflated(&body)
-        } else {
-            body
-        }
-    });
-    bodies
-        .filter(|body| body.trim_ascii_start().starts_with(b"{"))
-        .collect()
+    let bodies = mail.entities.iter().map(|entity| entity.body().into_owned());
+    let bodies = bodies.map(|body| if body.starts_with(&[0x1f, 0x8b]) { inflated(&body) } else { body });
+    bodies.filter(|body| body.trim_ascii_start().starts_with(b"{")).collect()
 }
 
 #[test]
@@ -48,27 +34,12 @@ fn public_samples_have_the_expected_policies_and_sessions() {
             continue;
         };
         let documents = documents(&std::fs::read(corpus.join(path)).expect(path));
-        let [document] = &documents[..] else {
-            panic!("{path}: {} documents", documents.len())
-        };
-        let report = tls::read(document, &Limits::default())
-            .unwrap_or_else(|refusal| panic!("{path}: {refusal}"));
-        let sum: u64 = report
-            .policies
-            .iter()
-            .map(|p| p.successful_sessions + p.failed_sessions)
-            .sum();
-        assert_eq!(
-            report.policies.len().to_string(),
-            policies,
-            "{path}: policies"
-        );
+        let [document] = &documents[..] else { panic!("{path}: {} documents", documents.len()) };
+        let report = tls::read(document, &Limits::default()).unwrap_or_else(|refusal| panic!("{path}: {refusal}"));
+        let sum: u64 = report.policies.iter().map(|p| p.successful_sessions + p.failed_sessions).sum();
+        assert_eq!(report.policies.len().to_string(), policies, "{path}: policies");
         assert_eq!(sum.to_string(), sessions, "{path}: sessions");
-        assert_eq!(
-            report.org_name.as_deref(),
-            Some(reporter),
-            "{path}: organization-name"
-        );
+        assert_eq!(report.org_name.as_deref(), Some(reporter), "{path}: organization-name");
         rows += 1;
     }
     assert!(rows >= 19, "only {rows} rows");
@@ -81,9 +52,7 @@ fn container_does_not_change_the_hash() {
     let dir = corpus.join("reports/stalwartlabs+mail-auth/resources/tlsrpt");
     let hash = |name: &str| {
         let documents = documents(&std::fs::read(dir.join(name)).expect(name));
-        tls::read(&documents[0], &Limits::default())
-            .expect(name)
-            .content_hash
+        tls::read(&documents[0], &Limits::default()).expect(name).content_hash
     };
     assert_eq!(hash("rpt02.json"), hash("rpt02.eml"));
 }
@@ -115,9 +84,7 @@ fn mutated_reports_never_panic() {
     ];
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap_or(0) % below.max(1)
     };
     let mut read = 0;
@@ -130,12 +97,7 @@ fn mutated_reports_never_panic() {
         }
         if let Ok(report) = tls::read(&json, &Limits::default()) {
             assert!(report.begin_at <= report.end_at);
-            assert!(
-                report
-                    .policies
-                    .iter()
-                    .all(|policy| policy.successful_sessions <= 1 << 40)
-            );
+            assert!(report.policies.iter().all(|policy| policy.successful_sessions <= 1 << 40));
             read += 1;
         }
     }

@@ -98,21 +98,13 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let names = names(&scratch.database).unwrap();
         let last: Vec<_> = names.iter().map(|name| (name.id, name.last_at)).collect();
-        assert_eq!(
-            last,
-            [(20, 4_102_444_800), (2, 1_795_132_800), (1, 1_795_132_799)]
-        );
+        assert_eq!(last, [(20, 4_102_444_800), (2, 1_795_132_800), (1, 1_795_132_799)]);
         let reports = reports(&scratch.database, Window::ALL, 1).unwrap();
-        let kinds: Vec<_> = reports
-            .iter()
-            .map(|row| (&*row.kind, row.reports, row.conflicts, row.longest_seconds))
-            .collect();
+        let kinds: Vec<_> =
+            reports.iter().map(|row| (&*row.kind, row.reports, row.conflicts, row.longest_seconds)).collect();
         assert_eq!(kinds, [("aggregate", 4, 1, 86_399), ("tls", 1, 0, 86_399)]);
         let deviations = deviations(&scratch.database, Window::ALL, 1).unwrap();
-        let codes: Vec<_> = deviations
-            .iter()
-            .map(|row| (&*row.code, row.times, row.example_report))
-            .collect();
+        let codes: Vec<_> = deviations.iter().map(|row| (&*row.code, row.times, row.example_report)).collect();
         assert_eq!(codes, [("enum-case", 2, 2), ("bad-ip", 1, 1)]);
     }
 }

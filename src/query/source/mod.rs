@@ -69,21 +69,14 @@ pub fn source(database: &Database, window: Window, ip: IpAddr) -> Result<Source,
     for sql in FACETS {
         facets.extend(database.rows(sql, params, Facet::read)?);
     }
-    let complaint =
-        |facet: &&Facet| facet.section == "complaint" && facet.name.as_deref() != Some("not-spam");
-    totals.counts.complaints = facets
-        .iter()
-        .filter(complaint)
-        .fold(0, |sum: i64, facet| sum.saturating_add(facet.messages));
+    let complaint = |facet: &&Facet| facet.section == "complaint" && facet.name.as_deref() != Some("not-spam");
+    totals.counts.complaints =
+        facets.iter().filter(complaint).fold(0, |sum: i64, facet| sum.saturating_add(facet.messages));
     Ok(Source { totals, facets })
 }
 
 fn totals(row: &Row<'_>) -> rusqlite::Result<Totals> {
-    Ok(Totals {
-        counts: Counts::read(row)?,
-        first_at: row.get("first_at")?,
-        last_at: row.get("last_at")?,
-    })
+    Ok(Totals { counts: Counts::read(row)?, first_at: row.get("first_at")?, last_at: row.get("last_at")? })
 }
 
 #[cfg(test)]
@@ -94,83 +87,34 @@ mod tests {
     #[test]
     fn counts_by_hand() {
         let scratch = scratch(FIXTURE);
-        let source =
-            |ip: &str| source(&scratch.database, Window::ALL, ip.parse().unwrap()).unwrap();
+        let source = |ip: &str| source(&scratch.database, Window::ALL, ip.parse().unwrap()).unwrap();
         let found = source("192.0.2.10");
-        assert_eq!(
-            found.totals.counts.messages, 1640,
-            "the conflicting report does not count"
-        );
-        assert_eq!(
-            (found.totals.counts.dkim_pass, found.totals.counts.spf_pass),
-            (1640, 1600)
-        );
-        assert_eq!(
-            found.totals.counts.complaints, 4,
-            "not-spam is no complaint"
-        );
-        assert_eq!(
-            (found.totals.first_at, found.totals.last_at),
-            (Some(1_794_268_800), Some(1_795_132_799))
-        );
+        assert_eq!(found.totals.counts.messages, 1640, "the conflicting report does not count");
+        assert_eq!((found.totals.counts.dkim_pass, found.totals.counts.spf_pass), (1640, 1600));
+        assert_eq!(found.totals.counts.complaints, 4, "not-spam is no complaint");
+        assert_eq!((found.totals.first_at, found.totals.last_at), (Some(1_794_268_800), Some(1_795_132_799)));
         let facets: Vec<_> = found
             .facets
             .iter()
-            .map(|f| {
-                (
-                    &*f.section,
-                    f.name.as_deref(),
-                    f.detail.as_deref(),
-                    f.result.as_deref(),
-                    f.messages,
-                )
-            })
+            .map(|f| (&*f.section, f.name.as_deref(), f.detail.as_deref(), f.result.as_deref(), f.messages))
             .collect();
         assert_eq!(
             facets,
             [
-                (
-                    "domain",
-                    Some("example.com"),
-                    Some("example.com"),
-                    None,
-                    1600
-                ),
-                (
-                    "domain",
-                    Some("example.com"),
-                    Some("news.example.com"),
-                    None,
-                    40
-                ),
+                ("domain", Some("example.com"), Some("example.com"), None, 1600),
+                ("domain", Some("example.com"), Some("news.example.com"), None, 40),
                 ("reporter", Some("google.com"), None, None, 1640),
                 ("dkim", Some("example.com"), Some("s1"), Some("pass"), 1640),
                 ("dkim", Some("other.test"), None, Some("fail"), 1640),
-                (
-                    "spf",
-                    Some("bounces.example.com"),
-                    Some("mfrom"),
-                    Some("pass"),
-                    1640
-                ),
+                ("spf", Some("bounces.example.com"), Some("mfrom"), Some("pass"), 1640),
                 ("disposition", Some("none"), None, None, 1640),
                 ("complaint", Some("not-spam"), Some("yahoo"), None, 5),
                 ("complaint", Some("abuse"), Some("yahoo"), None, 4),
             ]
         );
-        assert_eq!(
-            source("::ffff:192.0.2.10"),
-            found,
-            "a mapped address is the address"
-        );
+        assert_eq!(source("::ffff:192.0.2.10"), found, "a mapped address is the address");
         assert_eq!(source("192.0.2.99").totals.counts, Counts::default());
         let reasons = source("2001:DB8::25").facets;
-        assert_eq!(
-            reasons
-                .iter()
-                .filter(|facet| facet.section == "reason")
-                .count(),
-            2
-        );
+        assert_eq!(reasons.iter().filter(|facet| facet.section == "reason").count(), 2);
     }
 }

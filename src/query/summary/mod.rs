@@ -64,29 +64,15 @@ pub struct Summary {
 ///
 /// # Errors
 /// As [`Database`].
-pub fn summary(
-    database: &Database,
-    window: Window,
-    domain: Option<&str>,
-    by: By,
-) -> Result<Summary, Error> {
+pub fn summary(database: &Database, window: Window, domain: Option<&str>, by: By) -> Result<Summary, Error> {
     let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
     let mut lines = database.rows(by.sql(), params, line)?;
-    let domains = database.rows(include_str!("domains.sql"), params, |row| {
-        row.get::<_, String>("domain")
-    })?;
+    let domains = database.rows(include_str!("domains.sql"), params, |row| row.get::<_, String>("domain"))?;
     let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
-    let mut totals = lines
-        .iter()
-        .fold(Counts::default(), |sum, line| sum.plus(line.counts));
+    let mut totals = lines.iter().fold(Counts::default(), |sum, line| sum.plus(line.counts));
     totals.complaints = incidents(&complaints);
     attribute(&mut lines, &complaints, by);
-    Ok(Summary {
-        domains,
-        totals,
-        previous: totals_of(database, window.previous(), domain)?,
-        lines,
-    })
+    Ok(Summary { domains, totals, previous: totals_of(database, window.previous(), domain)?, lines })
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
@@ -102,10 +88,7 @@ fn totals_of(database: &Database, window: Window, domain: Option<&str>) -> Resul
     let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
     let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
     let counts = database.one(include_str!("totals.sql"), params, Counts::read)?;
-    Ok(Counts {
-        complaints: incidents(&complaints),
-        ..counts
-    })
+    Ok(Counts { complaints: incidents(&complaints), ..counts })
 }
 
 super::row! {
@@ -123,25 +106,17 @@ super::row! {
 }
 
 fn incidents(complaints: &[Incidents]) -> i64 {
-    complaints
-        .iter()
-        .fold(0, |sum: i64, row| sum.saturating_add(row.incidents))
+    complaints.iter().fold(0, |sum: i64, row| sum.saturating_add(row.incidents))
 }
 
 /// Adds each complaint to the line it belongs to, if there is one.
 fn attribute(lines: &mut [Line], complaints: &[Incidents], by: By) {
-    let keys: BTreeSet<&str> = lines
-        .iter()
-        .filter_map(|line| line.key.as_deref())
-        .collect();
+    let keys: BTreeSet<&str> = lines.iter().filter_map(|line| line.key.as_deref()).collect();
     let mut found: HashMap<String, i64> = HashMap::new();
     for complaint in complaints {
         let key = match by {
             By::Source => complaint.source_ip.as_deref(),
-            By::Domain => complaint
-                .header_from
-                .as_deref()
-                .and_then(|domain| governing(domain, &keys)),
+            By::Domain => complaint.header_from.as_deref().and_then(|domain| governing(domain, &keys)),
             By::Reporter => None,
             By::Day => complaint.day.as_deref(),
         };
@@ -151,21 +126,14 @@ fn attribute(lines: &mut [Line], complaints: &[Incidents], by: By) {
         }
     }
     for line in lines {
-        line.counts.complaints = line
-            .key
-            .as_ref()
-            .and_then(|key| found.get(key))
-            .copied()
-            .unwrap_or(0);
+        line.counts.complaints = line.key.as_ref().and_then(|key| found.get(key)).copied().unwrap_or(0);
     }
 }
 
 /// The longest of `policies` that is `domain` or above it.
 fn governing<'a>(domain: &'a str, policies: &BTreeSet<&str>) -> Option<&'a str> {
     let parents = domain.match_indices('.').map(|(dot, _)| &domain[dot + 1..]);
-    std::iter::once(domain)
-        .chain(parents)
-        .find(|parent| policies.contains(parent))
+    std::iter::once(domain).chain(parents).find(|parent| policies.contains(parent))
 }
 
 #[cfg(test)]
@@ -173,18 +141,11 @@ mod tests {
     use super::*;
     use crate::query::testing::{FIXTURE, scratch};
 
-    const WEEK: Window = Window {
-        since: 1_794_614_400,
-        until: 1_795_219_200,
-    };
+    const WEEK: Window = Window { since: 1_794_614_400, until: 1_795_219_200 };
 
     fn keys(summary: &Summary) -> Vec<(&str, i64, i64)> {
         let line = |line: &'_ Line| (line.counts.messages, line.counts.complaints);
-        summary
-            .lines
-            .iter()
-            .map(|row| (row.key.as_deref().unwrap_or("-"), line(row).0, line(row).1))
-            .collect()
+        summary.lines.iter().map(|row| (row.key.as_deref().unwrap_or("-"), line(row).0, line(row).1)).collect()
     }
 
     #[test]
@@ -205,24 +166,10 @@ mod tests {
                 complaints: 6,
             }
         );
-        assert_eq!(
-            keys(&all),
-            [
-                ("192.0.2.10", 1240, 3),
-                ("198.51.100.7", 20, 0),
-                ("2001:db8::25", 6, 0)
-            ]
-        );
+        assert_eq!(keys(&all), [("192.0.2.10", 1240, 3), ("198.51.100.7", 20, 0), ("2001:db8::25", 6, 0)]);
         assert_eq!(all.lines[0].first_at, 1_794_873_600);
         assert_eq!(all.lines[0].last_at, 1_795_132_799);
-        assert_eq!(
-            (
-                all.previous.messages,
-                all.previous.dmarc_pass,
-                all.previous.complaints
-            ),
-            (500, 400, 1)
-        );
+        assert_eq!((all.previous.messages, all.previous.dmarc_pass, all.previous.complaints), (500, 400, 1));
     }
 
     #[test]
@@ -230,22 +177,9 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let by = |by| summary(&scratch.database, WEEK, None, by).unwrap();
         // The complaint about news.example.com belongs to the policy of example.com.
-        assert_eq!(
-            keys(&by(By::Domain)),
-            [("example.com", 1261, 4), ("example.org", 5, 0)]
-        );
-        assert_eq!(
-            keys(&by(By::Reporter)),
-            [("google.com", 1261, 0), ("Outlook", 5, 0)]
-        );
-        assert_eq!(
-            keys(&by(By::Day)),
-            [
-                ("2026-11-17", 1021, 3),
-                ("2026-11-19", 240, 1),
-                ("2026-11-20", 5, 0)
-            ]
-        );
+        assert_eq!(keys(&by(By::Domain)), [("example.com", 1261, 4), ("example.org", 5, 0)]);
+        assert_eq!(keys(&by(By::Reporter)), [("google.com", 1261, 0), ("Outlook", 5, 0)]);
+        assert_eq!(keys(&by(By::Day)), [("2026-11-17", 1021, 3), ("2026-11-19", 240, 1), ("2026-11-20", 5, 0)]);
     }
 
     #[test]
@@ -253,20 +187,9 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let of = |domain| summary(&scratch.database, WEEK, Some(domain), By::Source).unwrap();
         let com = of("example.com");
-        assert_eq!(
-            (
-                com.totals.messages,
-                com.totals.complaints,
-                com.domains.len()
-            ),
-            (1261, 4, 1)
-        );
+        assert_eq!((com.totals.messages, com.totals.complaints, com.domains.len()), (1261, 4, 1));
         assert_eq!(of("example.org").totals.messages, 5);
-        assert_eq!(
-            of("xample.com").totals,
-            Counts::default(),
-            "no match by suffix of a label"
-        );
+        assert_eq!(of("xample.com").totals, Counts::default(), "no match by suffix of a label");
     }
 
     #[test]
@@ -279,16 +202,7 @@ mod tests {
             INSERT INTO record VALUES (1, 0, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL),
                                       (1, 1, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL);";
         let scratch = scratch(rows);
-        let all = summary(
-            &scratch.database,
-            Window {
-                since: 0,
-                until: 200,
-            },
-            None,
-            By::Source,
-        )
-        .unwrap();
+        let all = summary(&scratch.database, Window { since: 0, until: 200 }, None, By::Source).unwrap();
         assert_eq!(all.totals.messages, i64::MAX);
     }
 

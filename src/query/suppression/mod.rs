@@ -61,12 +61,7 @@ pub fn each<E: From<Error>>(
     scope: Option<&str>,
     take: impl FnMut(Suppression) -> Result<bool, E>,
 ) -> Result<(), E> {
-    database.each(
-        include_str!("list.sql"),
-        named_params! {":scope": scope},
-        Suppression::read,
-        take,
-    )
+    database.each(include_str!("list.sql"), named_params! {":scope": scope}, Suppression::read, take)
 }
 
 /// Hands over the addresses that untrusted complaints name, in order. Nothing follows from them by itself.
@@ -126,25 +121,14 @@ mod tests {
 
     #[test]
     fn lifted_and_ended_ones_are_not_listed() {
-        let list = |scope| {
-            addresses("", scope, false)
-                .into_iter()
-                .map(|(address, _)| address)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            list(None),
-            ["+dave@customer.example", "Alice@customer.example"]
-        );
+        let list = |scope| addresses("", scope, false).into_iter().map(|(address, _)| address).collect::<Vec<_>>();
+        assert_eq!(list(None), ["+dave@customer.example", "Alice@customer.example"]);
         assert_eq!(list(Some("example.com")), ["Alice@customer.example"]);
     }
 
     #[test]
     fn pending_leaves_out_who_is_suppressed_or_was_lifted_since() {
-        let bob = (
-            "bob@customer.example".to_owned(),
-            "news.example.com".to_owned(),
-        );
+        let bob = ("bob@customer.example".to_owned(), "news.example.com".to_owned());
         let event = |id, kind, scope, at, until: &str| {
             format!(
                 "INSERT INTO suppression_event VALUES ({id}, 'bob@customer.example', 'bob@customer.example', '{scope}', '{kind}', {at}, {until}, 'x', NULL, NULL);"
@@ -152,32 +136,16 @@ mod tests {
         };
         assert_eq!(addresses("", None, true), std::slice::from_ref(&bob));
         assert_eq!(addresses("", Some("example.com"), true), []);
-        assert_eq!(
-            addresses(&event(90, "add", "", 1, "NULL"), None, true),
-            [],
-            "suppressed everywhere"
-        );
+        assert_eq!(addresses(&event(90, "add", "", 1, "NULL"), None, true), [], "suppressed everywhere");
         assert_eq!(
             addresses(&event(90, "add", "other.test", 1, "NULL"), None, true),
             std::slice::from_ref(&bob),
             "elsewhere"
         );
-        assert_eq!(
-            addresses(&event(90, "add", "", 1, "2"), None, true),
-            std::slice::from_ref(&bob),
-            "ended"
-        );
-        assert_eq!(
-            addresses(&event(90, "lift", "", 1_795_060_000, "NULL"), None, true),
-            [],
-            "lifted since"
-        );
+        assert_eq!(addresses(&event(90, "add", "", 1, "2"), None, true), std::slice::from_ref(&bob), "ended");
+        assert_eq!(addresses(&event(90, "lift", "", 1_795_060_000, "NULL"), None, true), [], "lifted since");
         let lifted = event(90, "add", "", 1, "NULL") + &event(91, "lift", "", 2, "NULL");
-        assert_eq!(
-            addresses(&lifted, None, true),
-            [bob],
-            "the complaint is younger than the lift"
-        );
+        assert_eq!(addresses(&lifted, None, true), [bob], "the complaint is younger than the lift");
     }
 
     #[test]
@@ -195,24 +163,14 @@ mod tests {
             ("erin@customer.example", &[]),
             ("frank@customer.example", &[]),
         ] {
-            assert_eq!(
-                state(&scratch.database, folded, 1_795_219_200).unwrap(),
-                expected,
-                "{folded}"
-            );
+            assert_eq!(state(&scratch.database, folded, 1_795_219_200).unwrap(), expected, "{folded}");
         }
     }
 
     #[test]
     fn why_tells_events_in_order_and_complaints_without_effect() {
         let scratch = scratch(FIXTURE);
-        let kinds = |address| {
-            why(&scratch.database, address)
-                .unwrap()
-                .into_iter()
-                .map(|e| e.kind)
-                .collect::<Vec<_>>()
-        };
+        let kinds = |address| why(&scratch.database, address).unwrap().into_iter().map(|e| e.kind).collect::<Vec<_>>();
         assert_eq!(kinds("erin@customer.example"), ["complaint", "lift"]);
         assert_eq!(kinds("bob@customer.example"), ["ignored"]);
         assert!(kinds("nobody@customer.example").is_empty());

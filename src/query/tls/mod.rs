@@ -70,22 +70,12 @@ mod tests {
     fn counts_by_hand() {
         let scratch = scratch(FIXTURE);
         let all = tls(&scratch.database, Window::ALL, None).unwrap();
-        let domains: Vec<_> = all
-            .domains
-            .iter()
-            .map(|row| (row.successful_sessions, row.failed_sessions))
-            .collect();
+        let domains: Vec<_> = all.domains.iter().map(|row| (row.successful_sessions, row.failed_sessions)).collect();
         assert_eq!(domains, [(5000, 12), (30, 0)]);
         let failures: Vec<_> = all
             .failures
             .iter()
-            .map(|row| {
-                (
-                    row.result_type.as_deref(),
-                    row.receiving_mx_hostname.as_deref(),
-                    row.failed_sessions,
-                )
-            })
+            .map(|row| (row.result_type.as_deref(), row.receiving_mx_hostname.as_deref(), row.failed_sessions))
             .collect();
         assert_eq!(
             failures,
@@ -94,12 +84,6 @@ mod tests {
                 (Some("starttls-not-supported"), Some("mx2.example.com"), 2)
             ]
         );
-        assert_eq!(
-            tls(&scratch.database, Window::ALL, Some("example.org"))
-                .unwrap()
-                .domains
-                .len(),
-            1
-        );
+        assert_eq!(tls(&scratch.database, Window::ALL, Some("example.org")).unwrap().domains.len(), 1);
     }
 }

@@ -205,7 +205,9 @@ impl Chunk {
             bytes.extend(record.messages.to_le_bytes());
             bytes.push(record.disposition.map_or(9, |disposition| disposition as u8));
             bytes.extend([record.dkim, record.spf].map(|result| result.map_or(9, u8::from)));
-            [record.header_from, record.envelope_from, record.envelope_to].into_iter().for_each(|text| id(&mut bytes, text));
+            [record.header_from, record.envelope_from, record.envelope_to]
+                .into_iter()
+                .for_each(|text| id(&mut bytes, text));
             bytes.extend(record.auth_set.to_le_bytes());
             bytes.extend(record.reason_set.map_or(u32::MAX, |set| set).to_le_bytes());
         }

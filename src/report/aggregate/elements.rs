@@ -128,8 +128,20 @@ impl Element {
         use Element::*;
         !matches!(
             self,
-            Feedback | ReportMetadata | DateRange | PolicyPublished | Extension | Record | Row | PolicyEvaluated
-                | Identifiers | AuthResults | Dkim | Spf | Unknown | Ignored
+            Feedback
+                | ReportMetadata
+                | DateRange
+                | PolicyPublished
+                | Extension
+                | Record
+                | Row
+                | PolicyEvaluated
+                | Identifiers
+                | AuthResults
+                | Dkim
+                | Spf
+                | Unknown
+                | Ignored
         )
     }
 

@@ -187,7 +187,11 @@ impl Machine {
     pub fn extend(&mut self, pieces: &[&str]) {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         if self.extension_bytes + length > EXTENSION_BYTES {
-            self.warn("extension-long", || "extension".into(), || format!("only its first {EXTENSION_BYTES} bytes are kept"));
+            self.warn(
+                "extension-long",
+                || "extension".into(),
+                || format!("only its first {EXTENSION_BYTES} bytes are kept"),
+            );
             return;
         }
         self.extension_bytes += length;
@@ -218,7 +222,11 @@ impl Machine {
         if self.extending() {
             self.extend(&["<", start, ">"]);
         } else if element == Element::Unknown && parent != Element::Unknown {
-            self.warn("unknown-element", || format!("byte {at}"), || format!("<{}> is not of the format; read over", cut(name)));
+            self.warn(
+                "unknown-element",
+                || format!("byte {at}"),
+                || format!("<{}> is not of the format; read over", cut(name)),
+            );
         }
         self.open.push(element);
         self.begin(element, start, limits)
@@ -254,7 +262,11 @@ impl Machine {
             Element::PolicyPublished => {
                 self.head.policies += 1;
                 if self.head.policies == 2 {
-                    self.warn("several-policies", || "policy_published".into(), || "sent more than once; the first counts".into());
+                    self.warn(
+                        "several-policies",
+                        || "policy_published".into(),
+                        || "sent more than once; the first counts".into(),
+                    );
                 }
             }
             Element::Dkim => self.record.dkim = DkimResult::default(),
@@ -314,7 +326,10 @@ impl Machine {
                 self.record_ends();
                 if u64::from(self.builder.rows) > limits.records {
                     let most = limits.records;
-                    return Err(Refusal::new(Code::TooManyRecords, format!("more than {most} records (limits.records)")));
+                    return Err(Refusal::new(
+                        Code::TooManyRecords,
+                        format!("more than {most} records (limits.records)"),
+                    ));
                 }
                 let full = self.builder.full();
                 if full.is_some() {
@@ -358,7 +373,11 @@ impl Machine {
     fn value(&mut self, element: Element, text: &str) {
         let cleaned;
         let text = if text.bytes().any(|byte| byte < b' ' || byte == 0xef) && text.chars().any(illegal) {
-            self.warn("control-character", || format!("{element:?}"), || "characters that XML forbids became U+FFFD".into());
+            self.warn(
+                "control-character",
+                || format!("{element:?}"),
+                || "characters that XML forbids became U+FFFD".into(),
+            );
             cleaned = text.replace(illegal, "\u{fffd}");
             &cleaned
         } else {
@@ -445,7 +464,9 @@ impl Machine {
 
     fn dkim_value(&mut self, element: Element, text: &str) {
         match element {
-            Element::DkimDomain => self.record.dkim.domain = self.domain(text, "auth_results/dkim/domain", |last| &mut last.dkim_domain),
+            Element::DkimDomain => {
+                self.record.dkim.domain = self.domain(text, "auth_results/dkim/domain", |last| &mut last.dkim_domain)
+            }
             Element::DkimSelector => self.record.dkim.selector = self.filled(text, |last| &mut last.selector),
             Element::DkimOutcome => {
                 let word = values::dkim_result(text);
@@ -461,7 +482,9 @@ impl Machine {
 
     fn spf_value(&mut self, element: Element, text: &str) {
         match element {
-            Element::SpfDomain => self.record.spf.domain = self.domain(text, "auth_results/spf/domain", |last| &mut last.spf_domain),
+            Element::SpfDomain => {
+                self.record.spf.domain = self.domain(text, "auth_results/spf/domain", |last| &mut last.spf_domain)
+            }
             Element::SpfScope => {
                 let word = values::scope(text);
                 self.record.spf.scope = self.word(word, text, "auth_results/spf/scope", |last| &mut last.scope).0;
@@ -507,7 +530,12 @@ impl Machine {
         (!text.is_empty()).then(|| self.builder.intern(text, field(&mut self.last)))
     }
 
-    fn domain(&mut self, text: &str, element: &str, field: impl FnOnce(&mut Last) -> &mut Option<StringId>) -> Option<StringId> {
+    fn domain(
+        &mut self,
+        text: &str,
+        element: &str,
+        field: impl FnOnce(&mut Last) -> &mut Option<StringId>,
+    ) -> Option<StringId> {
         let taken = values::domain(text);
         if let Some(code) = taken.odd {
             let row = self.builder.rows;
@@ -526,12 +554,22 @@ impl Machine {
     ) -> (Option<StringId>, Option<StringId>) {
         let row = self.builder.rows;
         if text.is_empty() {
-            Warning::note(&mut self.warnings, "empty-element", || format!("record[{row}]/{element}"), || "without a value".into());
+            Warning::note(
+                &mut self.warnings,
+                "empty-element",
+                || format!("record[{row}]/{element}"),
+                || "without a value".into(),
+            );
             return (None, None);
         }
         let mut spelled = None;
         if let Some(code) = word.odd {
-            Warning::note(&mut self.warnings, code, || format!("record[{row}]/{element}"), || taken_as(text, &word.value));
+            Warning::note(
+                &mut self.warnings,
+                code,
+                || format!("record[{row}]/{element}"),
+                || taken_as(text, &word.value),
+            );
             if word.value != text {
                 spelled = self.filled(text, |last| &mut last.other);
             }
@@ -583,7 +621,11 @@ impl Machine {
         };
         match field {
             Some(known) if known != text => {
-                self.warn("repeated-element", || format!("{element:?}"), || format!("sent again as {}; the first counts", cut(text)));
+                self.warn(
+                    "repeated-element",
+                    || format!("{element:?}"),
+                    || format!("sent again as {}; the first counts", cut(text)),
+                );
             }
             _ => *field = Some(text.to_owned()),
         }
@@ -607,7 +649,11 @@ impl Machine {
     fn pct(&mut self, text: &str) {
         match text.parse::<i64>() {
             Ok(pct) if (0..=100).contains(&pct) => self.head.policy.pct = Some(pct),
-            _ => self.warn("pct", || "policy_published/pct".into(), || format!("{} is no percentage; left out", cut(text))),
+            _ => self.warn(
+                "pct",
+                || "policy_published/pct".into(),
+                || format!("{} is no percentage; left out", cut(text)),
+            ),
         }
     }
 
@@ -657,7 +703,12 @@ impl Machine {
         for (odd, name, text) in [(ip.odd, "row/source_ip", &row.source_ip), (count.odd, "row/count", &row.count)] {
             if let Some(code) = odd {
                 let rows = self.builder.rows;
-                Warning::note(&mut self.warnings, code, || format!("record[{rows}]/{name}"), || cut(&text.text).to_owned());
+                Warning::note(
+                    &mut self.warnings,
+                    code,
+                    || format!("record[{rows}]/{name}"),
+                    || cut(&text.text).to_owned(),
+                );
             }
         }
         Ok((ip.value, count.value))
@@ -668,7 +719,8 @@ impl Machine {
         let dkim = self.evaluated(ordinal, "dkim", row.dkim.get(), values::aligned);
         let spf = self.evaluated(ordinal, "spf", row.spf.get(), values::aligned);
         let header_from = self.identity(ordinal, "header_from", draft.header_from.get(), |last| &mut last.header_from);
-        let envelope_from = self.identity(ordinal, "envelope_from", draft.envelope_from.get(), |last| &mut last.envelope_from);
+        let envelope_from =
+            self.identity(ordinal, "envelope_from", draft.envelope_from.get(), |last| &mut last.envelope_from);
         let envelope_to = self.identity(ordinal, "envelope_to", draft.envelope_to.get(), |last| &mut last.envelope_to);
         let auth_set = self.builder.auth_set(&draft.auth);
         let reason_set = self.builder.reason_set(&row.reasons);
@@ -702,12 +754,21 @@ impl Machine {
             return None;
         };
         if text.is_empty() {
-            self.warn_at("empty-element", &format!("policy_evaluated/{field}"), "without a value; the result is unknown");
+            self.warn_at(
+                "empty-element",
+                &format!("policy_evaluated/{field}"),
+                "without a value; the result is unknown",
+            );
             return None;
         }
         let taken = take(text);
         if let Some(code) = taken.odd {
-            Warning::note(&mut self.warnings, code, || format!("record[{ordinal}]/policy_evaluated/{field}"), || cut(text).to_owned());
+            Warning::note(
+                &mut self.warnings,
+                code,
+                || format!("record[{ordinal}]/policy_evaluated/{field}"),
+                || cut(text).to_owned(),
+            );
             self.builder.spelling(ordinal, field, text);
         }
         taken.value
@@ -723,7 +784,12 @@ impl Machine {
         let text = text?;
         let taken = values::domain(text);
         if let Some(code) = taken.odd {
-            Warning::note(&mut self.warnings, code, || format!("record[{ordinal}]/identifiers/{field}"), || cut(text).to_owned());
+            Warning::note(
+                &mut self.warnings,
+                code,
+                || format!("record[{ordinal}]/identifiers/{field}"),
+                || cut(text).to_owned(),
+            );
             self.builder.spelling(ordinal, field, text);
         }
         Some(self.builder.intern(&taken.value, last(&mut self.last)))
@@ -757,8 +823,21 @@ impl Head {
         let PolicyPublished { p, sp, np, adkim, aspf, pct, fo, testing, discovery_method, .. } = &self.policy;
         let mut bytes = Vec::new();
         let texts = [
-            &self.org_name, &self.email, &self.report_id, &self.begin, &self.end, &self.generator, &self.domain, p, sp, np, adkim,
-            aspf, fo, testing, discovery_method,
+            &self.org_name,
+            &self.email,
+            &self.report_id,
+            &self.begin,
+            &self.end,
+            &self.generator,
+            &self.domain,
+            p,
+            sp,
+            np,
+            adkim,
+            aspf,
+            fo,
+            testing,
+            discovery_method,
         ];
         for text in texts {
             bytes.push(u8::from(text.is_some()));
@@ -779,11 +858,17 @@ impl Head {
         let domain = self.domain.as_deref().unwrap_or("");
         let taken = values::domain(domain);
         if taken.value.is_empty() {
-            return Err(Refusal::new(Code::NoPolicyDomain, "policy_published/domain is missing or empty: whose policy was it?"));
+            return Err(Refusal::new(
+                Code::NoPolicyDomain,
+                "policy_published/domain is missing or empty: whose policy was it?",
+            ));
         }
         if taken.value.len() > LONGEST_DOMAIN {
             let length = taken.value.len();
-            return Err(Refusal::new(Code::FieldTooLong, format!("policy_published/domain has {length} bytes, a domain name {LONGEST_DOMAIN} at most")));
+            return Err(Refusal::new(
+                Code::FieldTooLong,
+                format!("policy_published/domain has {length} bytes, a domain name {LONGEST_DOMAIN} at most"),
+            ));
         }
         if let Some(code) = taken.odd {
             warnings.push(Warning::new(code, "policy_published/domain", cut(domain)));
@@ -792,7 +877,11 @@ impl Head {
         let policy = PolicyPublished { domain: taken.value.into_owned(), ..self.policy };
         let org_name = self.org_name.or_else(|| {
             let host = self.email.as_deref()?.rsplit_once('@')?.1.trim_matches(['>', ' ']);
-            warnings.push(Warning::new("org-name-missing", "report_metadata/org_name", format!("taken from email: {}", cut(host))));
+            warnings.push(Warning::new(
+                "org-name-missing",
+                "report_metadata/org_name",
+                format!("taken from email: {}", cut(host)),
+            ));
             Some(host.to_ascii_lowercase())
         });
         let report_id = self.report_id.unwrap_or_else(|| {
@@ -841,7 +930,11 @@ fn period(begin: Option<&str>, end: Option<&str>, warnings: &mut Vec<Warning>) -
     };
     let (begin, end) = (time(begin, "begin")?, time(end, "end")?);
     if begin > end {
-        warnings.push(Warning::new("period-swapped", "date_range", format!("begin {begin} is after end {end}; taken the other way round")));
+        warnings.push(Warning::new(
+            "period-swapped",
+            "date_range",
+            format!("begin {begin} is after end {end}; taken the other way round"),
+        ));
         return Ok((end, begin));
     }
     if end - begin > LONG_PERIOD {
@@ -879,7 +972,8 @@ impl Row {
 impl RejectedRecord {
     /// The values met as one JSON object.
     pub fn content(&self) -> String {
-        let map: Map<String, Value> = self.values.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect();
+        let map: Map<String, Value> =
+            self.values.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect();
         Value::Object(map).to_string()
     }
 }
@@ -918,7 +1012,11 @@ fn escape(text: &str) -> String {
 }
 
 fn taken_as(text: &str, value: &str) -> String {
-    if text == value { format!("`{}` is no known word", cut(text)) } else { format!("`{}` taken as `{value}`", cut(text)) }
+    if text == value {
+        format!("`{}` is no known word", cut(text))
+    } else {
+        format!("`{}` taken as `{value}`", cut(text))
+    }
 }
 
 /// Without white space around it; mostly there is none.
@@ -933,4 +1031,3 @@ fn trim(text: &str) -> &str {
 fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(100)).unwrap_or("")
 }
-

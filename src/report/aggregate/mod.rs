@@ -7,7 +7,7 @@ mod values;
 mod xml;
 
 pub use chunk::{
-    AuthSet, Chunk, DkimResult, Disposition, Reason, Record, RejectedRecord, Spelling, SpfResult, StringId,
+    AuthSet, Chunk, Disposition, DkimResult, Reason, Record, RejectedRecord, Spelling, SpfResult, StringId,
 };
 pub use xml::{Input, Read, Sink, read};
 

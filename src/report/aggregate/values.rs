@@ -26,7 +26,9 @@ const MOST_MESSAGES: u32 = 1 << 31;
 /// `row/count`: ASCII digits, up to 2^31. `3.0` (a float) is taken as 3.
 pub fn count(text: &str) -> Option<Taken<u32>> {
     let (digits, code) = match text.split_once('.') {
-        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => (whole, Some("count-float")),
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+            (whole, Some("count-float"))
+        }
         Some(_) => return None,
         None => (text, None),
     };
@@ -55,7 +57,9 @@ pub fn time(text: &str) -> Option<Taken<i64>> {
     };
     match number(whole) {
         Some(seconds) if seconds <= MILLISECONDS_FROM => Some(Taken { value: seconds as i64, odd: code }),
-        Some(milliseconds) if milliseconds / 1000 <= MILLISECONDS_FROM => odd((milliseconds / 1000) as i64, "time-milliseconds"),
+        Some(milliseconds) if milliseconds / 1000 <= MILLISECONDS_FROM => {
+            odd((milliseconds / 1000) as i64, "time-milliseconds")
+        }
         Some(_) => None,
         None => written_time(text).and_then(|value| odd(value, "time-text")),
     }
@@ -133,9 +137,8 @@ pub fn scope(text: &str) -> Word<'_> {
 
 /// `policy_evaluated/reason/type`, RFC 7489 and RFC 9990.
 pub fn reason(text: &str) -> Word<'_> {
-    const KNOWN: &[&str] = &[
-        "local_policy", "mailing_list", "forwarded", "trusted_forwarder", "sampled_out", "policy_test_mode", "other",
-    ];
+    const KNOWN: &[&str] =
+        &["local_policy", "mailing_list", "forwarded", "trusted_forwarder", "sampled_out", "policy_test_mode", "other"];
     word(text, KNOWN, &[])
 }
 
@@ -159,7 +162,11 @@ fn word<'a>(text: &'a str, known: &[&'static str], aliases: &[(&str, &'static st
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) }
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// A domain in its canonical form: lower case, A-labels, no trailing dot. What is no domain stays as sent, lower-cased.
@@ -195,7 +202,9 @@ mod tests {
         check("0", Some(0), Some("count-zero"));
         check("3.0", Some(3), Some("count-float"));
         check("2147483648", Some(1 << 31), None);
-        for bad in ["", "2147483649", "99999999999999999999", "-1", "+3", "1e9", "0x10", "NaN", "3.5", "3.", "١٢", "1 2"] {
+        for bad in
+            ["", "2147483649", "99999999999999999999", "-1", "+3", "1e9", "0x10", "NaN", "3.5", "3.", "١٢", "1 2"]
+        {
             check(bad, None, None);
         }
     }
@@ -225,7 +234,16 @@ mod tests {
         check("192.0.2.1", Some("192.0.2.1"));
         check("2001:DB8:0:0::1", Some("2001:db8::1"));
         check("::ffff:192.0.2.1", Some("192.0.2.1"));
-        for bad in ["", "192.0.2.1/24", "fe80::1%eth0", "11111111111111111111", "X.X.X.X", "::ffff:092.168.4.4", "192.0.02.1", "192.0.2.1\0"] {
+        for bad in [
+            "",
+            "192.0.2.1/24",
+            "fe80::1%eth0",
+            "11111111111111111111",
+            "X.X.X.X",
+            "::ffff:092.168.4.4",
+            "192.0.02.1",
+            "192.0.2.1\0",
+        ] {
             check(bad, None);
         }
     }

@@ -68,7 +68,11 @@ impl Driver<'_> {
         self.machine.document_warnings(warnings);
         let trimmed = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n', '\0']);
         if trimmed.len() != text.len() {
-            self.machine.document_warnings(vec![Warning::new("leading-space", "document", "white space before the document")]);
+            self.machine.document_warnings(vec![Warning::new(
+                "leading-space",
+                "document",
+                "white space before the document",
+            )]);
         }
         let text = trimmed;
         let mut reader = Reader::from_str(text);
@@ -77,7 +81,9 @@ impl Driver<'_> {
             let at = reader.buffer_position();
             match reader.read_event() {
                 Ok(Event::Eof) => return self.end(at),
-                Ok(event) if event.len() > self.limits.value_bytes => return self.fail(too_long(self.limits.value_bytes, at)),
+                Ok(event) if event.len() > self.limits.value_bytes => {
+                    return self.fail(too_long(self.limits.value_bytes, at));
+                }
                 Ok(event) => {
                     if let Err(refusal) = self.event(event, at) {
                         return self.fail(refusal);
@@ -107,7 +113,9 @@ impl Driver<'_> {
                         break self.fail(refusal);
                     }
                 }
-                Err(error @ XmlError::Io(_)) => return Err(refusal(&error, reader.error_position(), false, self.limits)),
+                Err(error @ XmlError::Io(_)) => {
+                    return Err(refusal(&error, reader.error_position(), false, self.limits));
+                }
                 Err(error) => break self.broken(&error, reader.error_position(), false),
             }
         };
@@ -155,10 +163,18 @@ impl Driver<'_> {
                 self.machine.warn("prefix", || "feedback".into(), || "the root element bears a prefix".into());
             }
             if self.outside > 0 {
-                self.machine.warn("wrapper", || "document".into(), || "the report stands inside another element".into());
+                self.machine.warn(
+                    "wrapper",
+                    || "document".into(),
+                    || "the report stands inside another element".into(),
+                );
             }
             if self.reports > 0 {
-                self.machine.warn("several-reports", || "document".into(), || "more than one report in one document".into());
+                self.machine.warn(
+                    "several-reports",
+                    || "document".into(),
+                    || "more than one report in one document".into(),
+                );
             }
             self.reports += 1;
         }
@@ -194,12 +210,20 @@ impl Driver<'_> {
             _ if reference.is_char_ref() => match reference.resolve_char_ref() {
                 Ok(Some(character)) => character.encode_utf8(&mut utf8),
                 _ => {
-                    self.machine.warn("bad-reference", || format!("byte {at}"), || format!("&{name}; stands for no character"));
+                    self.machine.warn(
+                        "bad-reference",
+                        || format!("byte {at}"),
+                        || format!("&{name}; stands for no character"),
+                    );
                     "\u{fffd}"
                 }
             },
             _ => {
-                self.machine.warn("unknown-entity", || format!("byte {at}"), || format!("&{name}; is kept as it stands"));
+                self.machine.warn(
+                    "unknown-entity",
+                    || format!("byte {at}"),
+                    || format!("&{name}; is kept as it stands"),
+                );
                 self.machine.text("&", at, self.limits)?;
                 self.machine.text(name, at, self.limits)?;
                 ";"
@@ -213,7 +237,10 @@ impl Driver<'_> {
     fn document_type(&mut self, declaration: &str, at: u64) -> Result<(), Refusal> {
         let upper = declaration.to_ascii_uppercase();
         if declaration.contains('[') || upper.contains(" SYSTEM") || upper.contains(" PUBLIC") {
-            return Err(Refusal::new(Code::Dtd, format!("byte {at}: a document type declaration with entities or outside files")));
+            return Err(Refusal::new(
+                Code::Dtd,
+                format!("byte {at}: a document type declaration with entities or outside files"),
+            ));
         }
         self.machine.warn("doctype", || format!("byte {at}"), || "a document type declaration, ignored".into());
         Ok(())
@@ -226,7 +253,9 @@ impl Driver<'_> {
         }
         match (self.reports, self.root_seen) {
             (0, false) => Err(Refusal::new(Code::Xml, "no element at all")),
-            (0, true) if self.outside > 0 => Err(Refusal::new(Code::Truncated, format!("byte {at}: the document ends inside an element"))),
+            (0, true) if self.outside > 0 => {
+                Err(Refusal::new(Code::Truncated, format!("byte {at}: the document ends inside an element")))
+            }
             (0, true) => Ok(Read::Other),
             (reports, _) => Ok(Read::Reports(reports)),
         }
@@ -253,7 +282,10 @@ fn configure<R>(reader: &mut Reader<R>) {
 }
 
 fn too_long(most: usize, at: u64) -> Refusal {
-    Refusal::new(Code::FieldTooLong, format!("byte {at}: a single text, tag or comment is longer than {most} bytes (limits.value_bytes)"))
+    Refusal::new(
+        Code::FieldTooLong,
+        format!("byte {at}: a single text, tag or comment is longer than {most} bytes (limits.value_bytes)"),
+    )
 }
 
 pub(super) fn too_deep(most: usize, at: u64) -> Refusal {
@@ -272,7 +304,9 @@ fn refusal(error: &XmlError, at: u64, at_end: bool, limits: &Limits) -> Refusal 
         },
         // Every syntax error of quick-xml is an end of input inside a token.
         XmlError::Syntax(_) => Refusal::new(Code::Truncated, format!("byte {at}: {error}")),
-        XmlError::IllFormed(IllFormedError::MissingEndTag(_)) => Refusal::new(Code::Truncated, format!("byte {at}: {error}")),
+        XmlError::IllFormed(IllFormedError::MissingEndTag(_)) => {
+            Refusal::new(Code::Truncated, format!("byte {at}: {error}"))
+        }
         _ if at_end => Refusal::new(Code::Truncated, format!("byte {at}: {error}")),
         _ => Refusal::new(Code::Xml, format!("byte {at}: {error}")),
     }

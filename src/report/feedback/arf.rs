@@ -29,27 +29,17 @@ const ONCE: [&str; 12] = [
 
 /// Reads the feedback report whose machine part is entity `at`.
 pub(super) fn read(mail: &Mail<'_>, at: usize, limits: &Limits) -> Result<Feedback, Refusal> {
-    let body = mail
-        .entities
-        .get(at)
-        .map(|entity| entity.body())
-        .unwrap_or_default();
+    let body = mail.entities.get(at).map(|entity| entity.body()).unwrap_or_default();
     let (fields, mut warnings) = report_part(&body, limits)?;
     refuse_contradictions(&fields)?;
     container_warnings(mail, at, &mut warnings);
     field_warnings(&fields, &mut warnings);
     let original = Original::of(mail, at, limits);
     if !original.is_present() {
-        warnings.push(Warning::new(
-            "original-missing",
-            "",
-            "no headers of the mail that is reported",
-        ));
+        warnings.push(Warning::new("original-missing", "", "no headers of the mail that is reported"));
     }
     match kind(&fields, &mut warnings) {
-        None => Ok(Feedback::Failure(Box::new(failure::from_fields(
-            mail, fields, &original, warnings,
-        )))),
+        None => Ok(Feedback::Failure(Box::new(failure::from_fields(mail, fields, &original, warnings)))),
         Some(kind) => {
             let complaint = complaint(mail, kind, fields, &original, limits, warnings)?;
             Ok(Feedback::Complaint(Box::new(complaint)))
@@ -61,27 +51,16 @@ pub(super) fn read(mail: &Mail<'_>, at: usize, limits: &Limits) -> Result<Feedba
 fn kind(fields: &Fields, warnings: &mut Vec<Warning>) -> Option<FeedbackType> {
     let Some(sent) = fields.all("Feedback-Type").next() else {
         if fields.has("Auth-Failure") {
-            warnings.push(Warning::new(
-                "feedback-type",
-                "Feedback-Type",
-                "missing; Auth-Failure says what it is",
-            ));
+            warnings.push(Warning::new("feedback-type", "Feedback-Type", "missing; Auth-Failure says what it is"));
             return None;
         }
         warnings.push(Warning::new("feedback-type", "Feedback-Type", "missing"));
         return Some(FeedbackType::Unknown(String::new()));
     };
     let text = without_comments(sent);
-    let word = text
-        .trim()
-        .split([' ', '\t', ';'])
-        .next()
-        .unwrap_or_default();
+    let word = text.trim().split([' ', '\t', ';']).next().unwrap_or_default();
     if word != text.trim() {
-        let text = format!(
-            "more than a type, its first word is taken: {}",
-            bounded(sent, 80)
-        );
+        let text = format!("more than a type, its first word is taken: {}", bounded(sent, 80));
         warnings.push(Warning::new("feedback-type", "Feedback-Type", text));
     }
     // `dmarc` is no registered type; some reporters send it for a DMARC failure.
@@ -91,11 +70,7 @@ fn kind(fields: &Fields, warnings: &mut Vec<Warning>) -> Option<FeedbackType> {
     }
     let kind = FeedbackType::parse(bounded(word, 100));
     if let FeedbackType::Unknown(word) = &kind {
-        warnings.push(Warning::new(
-            "feedback-type",
-            "Feedback-Type",
-            format!("unknown: `{word}`"),
-        ));
+        warnings.push(Warning::new("feedback-type", "Feedback-Type", format!("unknown: `{word}`")));
     }
     Some(kind)
 }
@@ -112,11 +87,8 @@ fn complaint(
     found.recipients = recipient::resolve(&fields, &original.headers, limits, &mut warnings)?;
     found.describe(original);
     let message = mail.entities.first();
-    let from = message
-        .and_then(|entity| entity.header("From"))
-        .and_then(|text| Address::parse_field(&text).ok());
-    found.provider = message
-        .and_then(|entity| provider::recognise(fields.first("User-Agent"), entity, from.as_ref()));
+    let from = message.and_then(|entity| entity.header("From")).and_then(|text| Address::parse_field(&text).ok());
+    found.provider = message.and_then(|entity| provider::recognise(fields.first("User-Agent"), entity, from.as_ref()));
     found.provider_source = provider::source(found.provider, &fields);
     let stated = source_ip::stated(&fields, &mut warnings);
     let source = stated.or_else(|| source_ip::derived(found.provider, &original.headers));
@@ -124,9 +96,7 @@ fn complaint(
     found.message_id = found.message_id.or_else(|| reported_message_id(&fields));
     found.arrived_at = arrived_at(&fields, &mut warnings);
     found.incidents = incidents(&fields, &mut warnings);
-    found.source_port = fields
-        .first("Source-Port")
-        .and_then(|port| port.parse().ok());
+    found.source_port = fields.first("Source-Port").and_then(|port| port.parse().ok());
     found.user_agent = fields.text("User-Agent");
     found.version = fields.text("Version");
     found.original_envelope_id = fields.text("Original-Envelope-Id");
@@ -164,44 +134,22 @@ fn container_warnings(mail: &Mail<'_>, at: usize, warnings: &mut Vec<Warning>) {
     let parent = part.parent.and_then(|parent| mail.entities.get(parent));
     if parent.is_none_or(|parent| parent.content_type != "multipart/report") {
         let within = parent.map_or("no multipart", |parent| parent.content_type.as_str());
-        warnings.push(Warning::new(
-            "container",
-            part.path.clone(),
-            format!("in {within}, not in multipart/report"),
-        ));
+        warnings.push(Warning::new("container", part.path.clone(), format!("in {within}, not in multipart/report")));
     }
-    if !matches!(
-        part.transfer_encoding.as_str(),
-        "" | "7bit" | "8bit" | "binary"
-    ) {
-        let text = format!(
-            "{} where only 7bit is allowed",
-            bounded(&part.transfer_encoding, 40)
-        );
+    if !matches!(part.transfer_encoding.as_str(), "" | "7bit" | "8bit" | "binary") {
+        let text = format!("{} where only 7bit is allowed", bounded(&part.transfer_encoding, 40));
         warnings.push(Warning::new("transfer-encoding", part.path.clone(), text));
     }
     let more = mail.entities.iter().skip(at + 1);
-    if more
-        .filter(|other| other.parent == part.parent && other.content_type == part.content_type)
-        .count()
-        > 0
-    {
-        warnings.push(Warning::new(
-            "several-reports",
-            part.path.clone(),
-            "more feedback reports follow, not read",
-        ));
+    if more.filter(|other| other.parent == part.parent && other.content_type == part.content_type).count() > 0 {
+        warnings.push(Warning::new("several-reports", part.path.clone(), "more feedback reports follow, not read"));
     }
 }
 
 fn field_warnings(fields: &Fields, warnings: &mut Vec<Warning>) {
     match fields.first("Version") {
         Some("1") => {}
-        Some(other) => warnings.push(Warning::new(
-            "version",
-            "Version",
-            format!("`{}`, not 1", bounded(other, 20)),
-        )),
+        Some(other) => warnings.push(Warning::new("version", "Version", format!("`{}`, not 1", bounded(other, 20)))),
         None => warnings.push(Warning::new("version", "Version", "missing")),
     }
     if !fields.has("User-Agent") {
@@ -209,27 +157,17 @@ fn field_warnings(fields: &Fields, warnings: &mut Vec<Warning>) {
     }
     for name in ONCE {
         if fields.all(name).nth(1).is_some() {
-            warnings.push(Warning::new(
-                "field-repeated",
-                name,
-                "more than once, the first is taken",
-            ));
+            warnings.push(Warning::new("field-repeated", name, "more than once, the first is taken"));
         }
     }
 }
 
 /// `Arrival-Date`, or `Received-Date` as drafts called it (accepted by RFC 5965, section 3.2).
 pub(in crate::report) fn arrived_at(fields: &Fields, warnings: &mut Vec<Warning>) -> Option<i64> {
-    let sent = fields
-        .first("Arrival-Date")
-        .or_else(|| fields.first("Received-Date"))?;
+    let sent = fields.first("Arrival-Date").or_else(|| fields.first("Received-Date"))?;
     let found = date::mail(sent);
     if found.is_none() {
-        warnings.push(Warning::new(
-            "arrival-date",
-            "Arrival-Date",
-            format!("no date: {}", bounded(sent, 80)),
-        ));
+        warnings.push(Warning::new("arrival-date", "Arrival-Date", format!("no date: {}", bounded(sent, 80))));
     }
     found
 }
@@ -254,28 +192,18 @@ pub(in crate::report) fn mail_from(fields: &Fields) -> Option<String> {
     let sent = fields.first("Original-Mail-From")?;
     let text = without_comments(sent);
     let text = text.trim();
-    Some(
-        text.strip_prefix('<')
-            .and_then(|rest| rest.strip_suffix('>'))
-            .unwrap_or(text)
-            .to_owned(),
-    )
+    Some(text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text).to_owned())
 }
 
 /// Every `Reported-Domain`, canonical where it is a name, else as sent.
 pub(in crate::report) fn reported_domains(fields: &Fields) -> Vec<String> {
-    let sent = fields
-        .all("Reported-Domain")
-        .filter(|value| !value.is_empty());
-    sent.map(|value| address::domain(value).unwrap_or_else(|| value.to_owned()))
-        .collect()
+    let sent = fields.all("Reported-Domain").filter(|value| !value.is_empty());
+    sent.map(|value| address::domain(value).unwrap_or_else(|| value.to_owned())).collect()
 }
 
 /// A Message-ID of the original in the machine part (Comcast, LinkedIn).
 pub(in crate::report) fn reported_message_id(fields: &Fields) -> Option<String> {
-    let sent = fields
-        .first("Original-Message-ID")
-        .or_else(|| fields.first("Message-ID"))?;
+    let sent = fields.first("Original-Message-ID").or_else(|| fields.first("Message-ID"))?;
     let id = recipient::bare_message_id(sent);
     (!id.is_empty()).then(|| id.to_owned())
 }

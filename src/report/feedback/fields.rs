@@ -16,10 +16,7 @@ pub(in crate::report) struct Fields(pub(in crate::report) Vec<(String, String)>)
 impl Fields {
     /// Every value of a field, in order, empty ones included.
     pub(in crate::report) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The first value of a field that is not empty.
@@ -34,10 +31,7 @@ impl Fields {
 
     /// Every value that is not empty, owned.
     pub(in crate::report) fn texts(&self, name: &str) -> Vec<String> {
-        self.all(name)
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-            .collect()
+        self.all(name).filter(|value| !value.is_empty()).map(str::to_owned).collect()
     }
 
     /// Whether a field is there at all.
@@ -51,10 +45,7 @@ impl Fields {
 ///
 /// # Errors
 /// More than `feedback_fields` ([`Code::TooManyFields`]), or a field or block over its bound ([`Code::Headers`]).
-pub(in crate::report) fn report_part(
-    body: &[u8],
-    limits: &Limits,
-) -> Result<(Fields, Vec<Warning>), Refusal> {
+pub(in crate::report) fn report_part(body: &[u8], limits: &Limits) -> Result<(Fields, Vec<Warning>), Refusal> {
     let mut fields: Vec<(String, String)> = Vec::new();
     let mut warnings = Vec::new();
     let (mut bytes, mut blank, mut stray) = (0usize, false, false);
@@ -65,54 +56,31 @@ pub(in crate::report) fn report_part(
         } else if let (true, Some((name, value))) = (is_folded(line), fields.last_mut()) {
             append(name, value, line);
             if value.len() > limits.header_field_bytes {
-                return Err(over(
-                    "field",
-                    &format!("`{}`", bounded(name, 64)),
-                    limits.header_field_bytes,
-                ));
+                return Err(over("field", &format!("`{}`", bounded(name, 64)), limits.header_field_bytes));
             }
             if is_cut(name) {
                 bytes -= line.len();
             }
         } else if let Some(field) = split_field(line) {
             if blank {
-                warnings.push(Warning::new(
-                    "blank-line",
-                    field.0.clone(),
-                    "blank line within the fields, read on",
-                ));
+                warnings.push(Warning::new("blank-line", field.0.clone(), "blank line within the fields, read on"));
                 blank = false;
             }
             if field.1.len() > limits.header_field_bytes {
-                return Err(over(
-                    "field",
-                    &format!("`{}`", bounded(&field.0, 64)),
-                    limits.header_field_bytes,
-                ));
+                return Err(over("field", &format!("`{}`", bounded(&field.0, 64)), limits.header_field_bytes));
             }
             if fields.len() == limits.feedback_fields {
-                let reason = format!(
-                    "more than {} fields in one feedback report",
-                    limits.feedback_fields
-                );
+                let reason = format!("more than {} fields in one feedback report", limits.feedback_fields);
                 return Err(Refusal::new(Code::TooManyFields, reason));
             }
             fields.push(field);
         } else if !stray {
             stray = true;
             let text = String::from_utf8_lossy(line);
-            warnings.push(Warning::new(
-                "field-form",
-                "",
-                format!("no field, ignored: {}", bounded(&text, 80)),
-            ));
+            warnings.push(Warning::new("field-form", "", format!("no field, ignored: {}", bounded(&text, 80))));
         }
         if bytes > limits.header_block_bytes {
-            return Err(over(
-                "fields",
-                "of the feedback report",
-                limits.header_block_bytes,
-            ));
+            return Err(over("fields", "of the feedback report", limits.header_block_bytes));
         }
     }
     Ok((finished(fields), warnings))
@@ -142,20 +110,13 @@ pub(in crate::report) fn header_block(message: &[u8], max: usize) -> &[u8] {
     let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
     let message = message.trim_ascii_start();
     let message = if message.starts_with(b"From ") || message.starts_with(b">From ") {
-        let end = message
-            .iter()
-            .position(|&b| b == b'\n')
-            .map_or(message.len(), |at| at + 1);
+        let end = message.iter().position(|&b| b == b'\n').map_or(message.len(), |at| at + 1);
         &message[end..]
     } else {
         message
     };
     let message = &message[..message.len().min(max)];
-    let ending = if message.contains(&b'\n') {
-        b'\n'
-    } else {
-        b'\r'
-    };
+    let ending = if message.contains(&b'\n') { b'\n' } else { b'\r' };
     let mut at = 0;
     for line in message.split(|&b| b == ending) {
         if at > 0 && line.trim_ascii().is_empty() {
@@ -174,9 +135,7 @@ fn over(what: &str, which: &str, max: usize) -> Refusal {
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let ending = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
-    bytes
-        .split(move |&b| b == ending)
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    bytes.split(move |&b| b == ending).map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 fn is_folded(line: &[u8]) -> bool {
@@ -188,12 +147,8 @@ fn split_field(line: &[u8]) -> Option<(String, String)> {
     let colon = line.iter().position(|&b| b == b':')?;
     let name = line[..colon].trim_ascii();
     let valid = !name.is_empty() && name.len() <= 128 && name.iter().all(|b| b.is_ascii_graphic());
-    valid.then(|| {
-        (
-            String::from_utf8_lossy(name).into_owned(),
-            String::from_utf8_lossy(&line[colon + 1..]).into_owned(),
-        )
-    })
+    valid
+        .then(|| (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(&line[colon + 1..]).into_owned()))
 }
 
 fn append(name: &str, value: &mut String, line: &[u8]) {
@@ -203,17 +158,12 @@ fn append(name: &str, value: &mut String, line: &[u8]) {
 }
 
 fn is_cut(name: &str) -> bool {
-    name.get(..19)
-        .is_some_and(|start| start.eq_ignore_ascii_case("DKIM-Canonicalized-"))
+    name.get(..19).is_some_and(|start| start.eq_ignore_ascii_case("DKIM-Canonicalized-"))
 }
 
 fn finished(mut fields: Vec<(String, String)>) -> Fields {
     for (name, value) in &mut fields {
-        let cut = if is_cut(name) {
-            bounded(value, CUT_BYTES)
-        } else {
-            value.as_str()
-        };
+        let cut = if is_cut(name) { bounded(value, CUT_BYTES) } else { value.as_str() };
         *value = cut.trim().to_owned();
     }
     Fields(fields)
@@ -224,24 +174,16 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<(String, String)> {
-        report_part(text.as_bytes(), &Limits::default())
-            .expect("within bounds")
-            .0
-            .0
+        report_part(text.as_bytes(), &Limits::default()).expect("within bounds").0.0
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect()
+        expected.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
     }
 
     #[test]
     fn fields_however_they_are_laid_out() {
-        let check = |text: &str, expected: &[(&str, &str)]| {
-            assert_eq!(read(text), pairs(expected), "{text:?}")
-        };
+        let check = |text: &str, expected: &[(&str, &str)]| assert_eq!(read(text), pairs(expected), "{text:?}");
         let two = &[("A", "1"), ("B", "2")];
         check("A: 1\r\nB: 2\r\n", two);
         check("A: 1\nB: 2", two);
@@ -259,24 +201,13 @@ mod tests {
 
     #[test]
     fn bounds_are_refusals() {
-        let limits = Limits {
-            feedback_fields: 3,
-            header_field_bytes: 100,
-            header_block_bytes: 400,
-            ..Limits::default()
-        };
-        let code = |text: String| {
-            report_part(text.as_bytes(), &limits)
-                .map(|_| ())
-                .map_err(|refusal| refusal.code)
-        };
+        let limits =
+            Limits { feedback_fields: 3, header_field_bytes: 100, header_block_bytes: 400, ..Limits::default() };
+        let code = |text: String| report_part(text.as_bytes(), &limits).map(|_| ()).map_err(|refusal| refusal.code);
         assert_eq!(code("A: 1\n".repeat(3)), Ok(()));
         assert_eq!(code("A: 1\n".repeat(4)), Err(Code::TooManyFields));
         assert_eq!(code(format!("A: {}", "x".repeat(101))), Err(Code::Headers));
-        assert_eq!(
-            code(format!("A: 1{}", "\n b".repeat(100))),
-            Err(Code::Headers)
-        );
+        assert_eq!(code(format!("A: 1{}", "\n b".repeat(100))), Err(Code::Headers));
         assert_eq!(code("junk\n".repeat(200)), Err(Code::Headers));
     }
 
@@ -292,15 +223,9 @@ mod tests {
         let limits = Limits::default();
         let fields = original_headers(b"From x@y Thu\nA: 1\r\n\t2\r\n\r\nB: 3\r\n", &limits);
         assert_eq!(fields.0, pairs(&[("A", "1\t2")]));
-        assert_eq!(
-            header_block(b"\nA: 1\r\n b\r\n\r\nB: 3", 1000),
-            b"A: 1\r\n b"
-        );
+        assert_eq!(header_block(b"\nA: 1\r\n b\r\n\r\nB: 3", 1000), b"A: 1\r\n b");
         assert_eq!(original_headers(b"REDACTED\r\n", &limits).0, pairs(&[]));
         let many = "A: 1\n".repeat(5000);
-        assert_eq!(
-            original_headers(many.as_bytes(), &limits).0.len(),
-            ORIGINAL_FIELDS
-        );
+        assert_eq!(original_headers(many.as_bytes(), &limits).0.len(), ORIGINAL_FIELDS);
     }
 }

@@ -56,13 +56,8 @@ pub enum Feedback {
 /// In this order: a feedback report part of the mail's own (not of an attached mail), Microsoft's complaints of before 2026,
 /// Amazon SES notifications, Apple's unsubscribe mails, the failure prose of Exim and cPanel, bounces.
 pub fn read(mail: &Mail<'_>, limits: &Limits) -> Option<Found> {
-    if let Some(entity) = own_part(mail, |content_type| {
-        content_type == "message/feedback-report"
-    }) {
-        return Some(Found {
-            entity,
-            report: arf::read(mail, entity, limits),
-        });
+    if let Some(entity) = own_part(mail, |content_type| content_type == "message/feedback-report") {
+        return Some(Found { entity, report: arf::read(mail, entity, limits) });
     }
     let complaint = |(entity, report): (usize, Result<Complaint, Refusal>)| Found {
         entity,
@@ -74,56 +69,33 @@ pub fn read(mail: &Mail<'_>, limits: &Limits) -> Option<Found> {
         .map(complaint)
         .or_else(|| {
             let (entity, report) = failure::read_prose(mail, limits)?;
-            Some(Found {
-                entity,
-                report: Ok(Feedback::Failure(Box::new(report))),
-            })
+            Some(Found { entity, report: Ok(Feedback::Failure(Box::new(report))) })
         })
         .or_else(|| bounce(mail))
 }
 
 fn bounce(mail: &Mail<'_>) -> Option<Found> {
-    let status = |name: &str| {
-        matches!(
-            name,
-            "message/delivery-status" | "message/global-delivery-status"
-        )
-    };
+    let status = |name: &str| matches!(name, "message/delivery-status" | "message/global-delivery-status");
     let entity = own_part(mail, status).or_else(|| {
         let root = mail.entities.first()?;
-        let of = root
-            .parameters
-            .iter()
-            .find(|(name, _)| name == "report-type");
-        of.is_some_and(|(_, value)| value.eq_ignore_ascii_case("delivery-status"))
-            .then_some(0)
+        let of = root.parameters.iter().find(|(name, _)| name == "report-type");
+        of.is_some_and(|(_, value)| value.eq_ignore_ascii_case("delivery-status")).then_some(0)
     })?;
-    Some(Found {
-        entity,
-        report: Ok(Feedback::Bounce),
-    })
+    Some(Found { entity, report: Ok(Feedback::Bounce) })
 }
 
 /// The first part of a type that belongs to the mail itself and not to a mail attached to it.
 fn own_part(mail: &Mail<'_>, wanted: impl Fn(&str) -> bool) -> Option<usize> {
     let is_own = |mut at: usize| {
         while let Some(parent) = mail.entities.get(at).and_then(|entity| entity.parent) {
-            if mail
-                .entities
-                .get(parent)
-                .is_none_or(|entity| entity.kind == Kind::Message)
-            {
+            if mail.entities.get(parent).is_none_or(|entity| entity.kind == Kind::Message) {
                 return false;
             }
             at = parent;
         }
         true
     };
-    mail.entities
-        .iter()
-        .enumerate()
-        .find(|(at, entity)| wanted(&entity.content_type) && is_own(*at))
-        .map(|(at, _)| at)
+    mail.entities.iter().enumerate().find(|(at, entity)| wanted(&entity.content_type) && is_own(*at)).map(|(at, _)| at)
 }
 
 /// `Feedback-Type` (RFC 5965, section 3.1; registered types of 5965, 6430, and older opt-outs).
@@ -338,11 +310,8 @@ impl Complaint {
     /// Marks every recipient whose domain `is_own` says is ours: those must not be suppressed.
     pub fn mark_own(&mut self, is_own: impl Fn(&str) -> bool) {
         for person in &mut self.recipients {
-            let domain = person
-                .address
-                .as_deref()
-                .and_then(|address| address.rsplit_once('@'))
-                .map(|(_, domain)| domain);
+            let domain =
+                person.address.as_deref().and_then(|address| address.rsplit_once('@')).map(|(_, domain)| domain);
             if person.status == RecipientStatus::Ok && domain.is_some_and(&is_own) {
                 person.status = RecipientStatus::OwnDomain;
             }

@@ -34,22 +34,12 @@ impl Original {
             parent.is_some() && entity.parent == parent && is_original_type(&entity.content_type)
         };
         let all = || mail.entities.iter().enumerate();
-        let found = all()
-            .skip(report + 1)
-            .find(fits)
-            .or_else(|| all().take(report).find(fits));
-        found.map_or_else(Original::default, |(at, entity)| {
-            Original::from_part(mail, at, entity, limits)
-        })
+        let found = all().skip(report + 1).find(fits).or_else(|| all().take(report).find(fits));
+        found.map_or_else(Original::default, |(at, entity)| Original::from_part(mail, at, entity, limits))
     }
 
     /// From the part that holds it: an attached message, or its headers as text.
-    pub(in crate::report) fn from_part(
-        mail: &Mail<'_>,
-        at: usize,
-        entity: &Entity<'_>,
-        limits: &Limits,
-    ) -> Original {
+    pub(in crate::report) fn from_part(mail: &Mail<'_>, at: usize, entity: &Entity<'_>, limits: &Limits) -> Original {
         let body = entity.body();
         let original = Original::from_message(&body, limits);
         if !original.headers.0.is_empty() || entity.kind != Kind::Message {
@@ -58,13 +48,7 @@ impl Original {
         // The body of a message part may be its content only, where the splitter keeps the headers with the child.
         let child = mail.entities.iter().find(|child| child.parent == Some(at));
         child.map_or(original, |child| Original {
-            headers: Fields(
-                child
-                    .headers
-                    .iter()
-                    .map(|h| (h.name.to_string(), unfolded(&h.value)))
-                    .collect(),
-            ),
+            headers: Fields(child.headers.iter().map(|h| (h.name.to_string(), unfolded(&h.value))).collect()),
             sample: None,
         })
     }
@@ -95,9 +79,7 @@ impl Original {
 
     /// Its subject, decoded.
     pub(in crate::report) fn subject(&self) -> Option<String> {
-        self.headers
-            .first("Subject")
-            .map(|value| bounded(&decoded(value), SUBJECT_BYTES).to_owned())
+        self.headers.first("Subject").map(|value| bounded(&decoded(value), SUBJECT_BYTES).to_owned())
     }
 
     /// Its date.
@@ -107,27 +89,17 @@ impl Original {
 
     /// Its `List-Id`.
     pub(in crate::report) fn list_id(&self) -> Option<String> {
-        self.headers
-            .first("List-Id")
-            .map(|value| bounded(value, VALUE_BYTES).to_owned())
+        self.headers.first("List-Id").map(|value| bounded(value, VALUE_BYTES).to_owned())
     }
 
     /// Domain and selector of each signature.
     pub(in crate::report) fn dkim_signatures(&self) -> Vec<(String, Option<String>)> {
-        self.headers
-            .all("DKIM-Signature")
-            .take(SIGNATURES)
-            .filter_map(signature)
-            .collect()
+        self.headers.all("DKIM-Signature").take(SIGNATURES).filter_map(signature).collect()
     }
 
     /// The token of RFC 9477 without its white space, which folding put there (section 3.2).
     pub(in crate::report) fn cfbl_feedback_id(&self) -> Option<String> {
-        let id: String = self
-            .headers
-            .first("CFBL-Feedback-ID")?
-            .split_whitespace()
-            .collect();
+        let id: String = self.headers.first("CFBL-Feedback-ID")?.split_whitespace().collect();
         Some(bounded(&id, VALUE_BYTES).to_owned())
     }
 }
@@ -150,15 +122,11 @@ fn is_original_type(content_type: &str) -> bool {
 fn signature(value: &str) -> Option<(String, Option<String>)> {
     let tag = |name: &str| {
         let pairs = value.split(';').filter_map(|tag| tag.split_once('='));
-        let mut found = pairs
-            .filter(|(key, _)| key.trim() == name)
-            .map(|(_, value)| value.split_whitespace().collect::<String>());
+        let mut found =
+            pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.split_whitespace().collect::<String>());
         found.next().filter(|value| !value.is_empty())
     };
-    Some((
-        address::domain(&tag("d")?)?,
-        tag("s").map(|s| bounded(&s, 255).to_ascii_lowercase()),
-    ))
+    Some((address::domain(&tag("d")?)?, tag("s").map(|s| bounded(&s, 255).to_ascii_lowercase())))
 }
 
 fn unfolded(value: &str) -> String {
@@ -168,8 +136,7 @@ fn unfolded(value: &str) -> String {
 /// Encoded words decoded (RFC 2047).
 pub(in crate::report) fn decoded(value: &str) -> String {
     let field = [b"Subject: ", value.as_bytes()].concat();
-    mailparse::parse_header(&field)
-        .map_or_else(|_| value.to_owned(), |(header, _)| header.get_value())
+    mailparse::parse_header(&field).map_or_else(|_| value.to_owned(), |(header, _)| header.get_value())
 }
 
 #[cfg(test)]
@@ -189,16 +156,9 @@ mod tests {
         assert_eq!(original.subject().as_deref(), Some("grüße"));
         assert_eq!(original.message_id().as_deref(), Some("m1@shop.example"));
         assert_eq!(original.sent_at(), Some(1_755_684_000));
-        assert_eq!(
-            original.dkim_signatures(),
-            [("shop.example".to_owned(), Some("news".to_owned()))]
-        );
+        assert_eq!(original.dkim_signatures(), [("shop.example".to_owned(), Some("news".to_owned()))]);
         assert_eq!(original.cfbl_feedback_id().as_deref(), Some("111:222"));
-        assert!(
-            original
-                .sample
-                .is_some_and(|sample| !sample.contains("body"))
-        );
+        assert!(original.sample.is_some_and(|sample| !sample.contains("body")));
     }
 
     #[test]

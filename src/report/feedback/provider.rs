@@ -32,22 +32,15 @@ pub(super) fn recognise(
     from: Option<&Address>,
 ) -> Option<&'static str> {
     let agent = user_agent.unwrap_or_default().to_ascii_lowercase();
-    let by_agent = USER_AGENTS
-        .iter()
-        .find(|(start, _)| agent.starts_with(start))
-        .map(|(_, name)| *name);
-    by_agent
-        .or_else(|| by_header(message))
-        .or_else(|| from.and_then(by_from))
+    let by_agent = USER_AGENTS.iter().find(|(start, _)| agent.starts_with(start)).map(|(_, name)| *name);
+    by_agent.or_else(|| by_header(message)).or_else(|| from.and_then(by_from))
 }
 
 fn by_header(message: &Entity<'_>) -> Option<&'static str> {
     if message.header("X-Rp-Fbl").is_some() {
         return Some("validity");
     }
-    let looped = message
-        .header("X-Loop")
-        .is_some_and(|value| value.eq_ignore_ascii_case("scomp"));
+    let looped = message.header("X-Loop").is_some_and(|value| value.eq_ignore_ascii_case("scomp"));
     looped.then_some("aol")
 }
 
@@ -57,20 +50,11 @@ fn by_from(from: &Address) -> Option<&'static str> {
         "scomp@aol.net" => return Some("aol"),
         _ => {}
     }
-    let below = |name: &str| {
-        from.domain
-            .strip_suffix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    FROM_DOMAINS
-        .iter()
-        .find(|(name, _)| below(name))
-        .map(|(_, provider)| *provider)
+    let below = |name: &str| from.domain.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    FROM_DOMAINS.iter().find(|(name, _)| below(name)).map(|(_, provider)| *provider)
 }
 
 /// The mailbox provider behind a shared loop: Validity's `Source`.
 pub(super) fn source(provider: Option<&str>, fields: &Fields) -> Option<String> {
-    fields
-        .text("Source")
-        .filter(|_| provider == Some("validity"))
+    fields.text("Source").filter(|_| provider == Some("validity"))
 }

@@ -67,25 +67,15 @@ struct HeaderObject {
 }
 
 /// Reads a complaint from a mail whose text is a notification; `None` for any other mail.
-pub(super) fn read_mail(
-    mail: &Mail<'_>,
-    limits: &Limits,
-) -> Option<(usize, Result<Complaint, Refusal>)> {
+pub(super) fn read_mail(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Result<Complaint, Refusal>)> {
     let text = |(_, entity): &(usize, &crate::mail::Entity<'_>)| {
         let root_or_child = entity.parent.is_none_or(|parent| parent == 0);
         entity.kind == Kind::Leaf
             && root_or_child
-            && matches!(
-                entity.content_type.as_str(),
-                "text/plain" | "application/json"
-            )
+            && matches!(entity.content_type.as_str(), "text/plain" | "application/json")
             && entity.raw.len() <= 2 * NOTIFICATION_BYTES
     };
-    mail.entities
-        .iter()
-        .enumerate()
-        .filter(text)
-        .find_map(|(at, entity)| Some((at, read(&entity.body(), limits)?)))
+    mail.entities.iter().enumerate().filter(text).find_map(|(at, entity)| Some((at, read(&entity.body(), limits)?)))
 }
 
 /// Reads a complaint notification; `None` for any other text, other notifications of SES included.
@@ -93,10 +83,7 @@ pub(super) fn read_mail(
 /// # Errors
 /// More recipients than `complaint_recipients`.
 pub fn read(json: &[u8], limits: &Limits) -> Option<Result<Complaint, Refusal>> {
-    let text = std::str::from_utf8(json)
-        .ok()?
-        .trim_start_matches('\u{feff}')
-        .trim_start();
+    let text = std::str::from_utf8(json).ok()?.trim_start_matches('\u{feff}').trim_start();
     if !text.starts_with('{') || text.len() > NOTIFICATION_BYTES {
         return None;
     }
@@ -119,23 +106,12 @@ fn parse(text: &str) -> Option<Notification> {
 /// The first JSON value of a text: as it is, else mended where a mail server broke lines over 998 bytes (`!`, line feed,
 /// blank, within `sim!\n ulator`), else with every line break taken out. Text behind it (SNS' footer) is left.
 fn first_value<T: for<'de> Deserialize<'de>>(text: &str) -> Option<T> {
-    let read = |text: &str| {
-        serde_json::Deserializer::from_str(text)
-            .into_iter::<T>()
-            .next()
-            .and_then(Result::ok)
-    };
+    let read = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<T>().next().and_then(Result::ok);
     let mended = |breaks: &str| Cow::<str>::Owned(text.replace("\r\n", "\n").replace(breaks, ""));
-    read(text)
-        .or_else(|| read(&mended("!\n ")))
-        .or_else(|| read(&mended("\n")))
+    read(text).or_else(|| read(&mended("!\n "))).or_else(|| read(&mended("\n")))
 }
 
-fn complaint(
-    object: ComplaintObject,
-    mail: MailObject,
-    limits: &Limits,
-) -> Result<Complaint, Refusal> {
+fn complaint(object: ComplaintObject, mail: MailObject, limits: &Limits) -> Result<Complaint, Refusal> {
     let mut warnings = Vec::new();
     let kind = match object.complaint_feedback_type.as_deref() {
         Some(word) => FeedbackType::parse(bounded(word, 100)),
@@ -147,35 +123,20 @@ fn complaint(
     };
     let mut found = Complaint::new(kind);
     found.provider = Some("amazon-ses");
-    let sent = object
-        .complained_recipients
-        .iter()
-        .take(10 * limits.complaint_recipients);
-    let people = sent
-        .filter_map(|person| recipient::judge(person.email_address.as_deref()?, "ses", None))
-        .collect();
+    let sent = object.complained_recipients.iter().take(10 * limits.complaint_recipients);
+    let people = sent.filter_map(|person| recipient::judge(person.email_address.as_deref()?, "ses", None)).collect();
     found.recipients = recipient::unique(people, limits, &mut warnings)?;
     if found.recipients.len() > 1 {
         let text = "several names: SES lists everybody whom that provider may have meant";
-        warnings.push(Warning::new(
-            "recipient-ambiguous",
-            "complainedRecipients",
-            text,
-        ));
+        warnings.push(Warning::new("recipient-ambiguous", "complainedRecipients", text));
     }
     let time = |text: &Option<String>| text.as_deref().and_then(date::mail);
     found.arrived_at = time(&object.arrival_date).or_else(|| time(&object.timestamp));
     found.sent_at = time(&mail.timestamp);
-    let header = |name: &str| {
-        mail.headers
-            .iter()
-            .find(|h| h.name.eq_ignore_ascii_case(name))
-            .map(|h| h.value.as_str())
-    };
+    let header = |name: &str| mail.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value.as_str());
     let from = header("From").or(mail.source.as_deref());
     found.header_from = from.and_then(address::from_domain);
-    found.subject = header("Subject")
-        .map(|subject| bounded(&super::original::decoded(subject), 512).to_owned());
+    found.subject = header("Subject").map(|subject| bounded(&super::original::decoded(subject), 512).to_owned());
     found.message_id = header("Message-ID")
         .or(mail.message_id.as_deref())
         .map(|id| bounded(recipient::bare_message_id(id), 1000).to_owned());
@@ -194,21 +155,15 @@ fn listed(object: &ComplaintObject, mail: &MailObject) -> Vec<(String, String)> 
         ("complaint.timestamp", &object.timestamp),
         ("complaint.arrivalDate", &object.arrival_date),
         ("complaint.userAgent", &object.user_agent),
-        (
-            "complaint.complaintFeedbackType",
-            &object.complaint_feedback_type,
-        ),
+        ("complaint.complaintFeedbackType", &object.complaint_feedback_type),
         ("complaint.complaintSubType", &object.complaint_sub_type),
         ("mail.timestamp", &mail.timestamp),
         ("mail.source", &mail.source),
         ("mail.sourceIp", &mail.source_ip),
         ("mail.messageId", &mail.message_id),
     ];
-    let said = pairs
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    said.map(|(name, value)| (name.to_owned(), bounded(value, 1000).to_owned()))
-        .collect()
+    let said = pairs.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    said.map(|(name, value)| (name.to_owned(), bounded(value, 1000).to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -221,33 +176,21 @@ mod tests {
         "headers":[{"name":"Message-ID","value":"<m1@sender.example>"}],"messageId":"x-1"}}"#;
 
     fn found(text: &str) -> Complaint {
-        read(text.as_bytes(), &Limits::default())
-            .expect("a complaint")
-            .expect("within bounds")
+        read(text.as_bytes(), &Limits::default()).expect("a complaint").expect("within bounds")
     }
 
     #[test]
     fn notifications_however_they_come() {
         let plain = found(COMPLAINT);
-        assert_eq!(
-            plain.recipients[0].address.as_deref(),
-            Some("a@isp.example")
-        );
+        assert_eq!(plain.recipients[0].address.as_deref(), Some("a@isp.example"));
         assert_eq!(plain.arrived_at, Some(1_480_038_541));
         assert_eq!(plain.header_from.as_deref(), Some("sender.example"));
         assert_eq!(plain.message_id.as_deref(), Some("m1@sender.example"));
         assert_eq!(found(&COMPLAINT.replace("isp.ex", "isp!\n .ex")), plain);
         assert_eq!(found(&COMPLAINT.replace("isp.ex", "isp\r\n.ex")), plain);
-        assert_eq!(
-            found(&format!("{COMPLAINT}\n\n--\nIf you wish to stop")),
-            plain
-        );
-        assert_eq!(
-            found(&COMPLAINT.replace("notificationType", "eventType")),
-            plain
-        );
-        let envelope =
-            serde_json::json!({"Type": "Notification", "Message": COMPLAINT}).to_string();
+        assert_eq!(found(&format!("{COMPLAINT}\n\n--\nIf you wish to stop")), plain);
+        assert_eq!(found(&COMPLAINT.replace("notificationType", "eventType")), plain);
+        let envelope = serde_json::json!({"Type": "Notification", "Message": COMPLAINT}).to_string();
         assert_eq!(found(&envelope), plain);
     }
 
@@ -257,31 +200,16 @@ mod tests {
             r#"{"emailAddress":"a@isp.example"}"#,
             r#"{"emailAddress":"a@isp.example"},{"emailAddress":"b@isp.example"}"#,
         );
-        assert!(
-            found(&two)
-                .warnings
-                .iter()
-                .any(|warning| warning.code == "recipient-ambiguous")
-        );
-        let many = (0..11)
-            .map(|n| format!(r#"{{"emailAddress":"u{n}@isp.example"}}"#))
-            .collect::<Vec<_>>()
-            .join(",");
+        assert!(found(&two).warnings.iter().any(|warning| warning.code == "recipient-ambiguous"));
+        let many = (0..11).map(|n| format!(r#"{{"emailAddress":"u{n}@isp.example"}}"#)).collect::<Vec<_>>().join(",");
         let many = COMPLAINT.replace(r#"{"emailAddress":"a@isp.example"}"#, &many);
-        let refusal = read(many.as_bytes(), &Limits::default())
-            .expect("a complaint")
-            .expect_err("too many");
+        let refusal = read(many.as_bytes(), &Limits::default()).expect("a complaint").expect_err("too many");
         assert_eq!(refusal.code, Code::TooManyRecipients);
     }
 
     #[test]
     fn what_is_no_complaint() {
-        let check = |text: &str| {
-            assert!(
-                read(text.as_bytes(), &Limits::default()).is_none(),
-                "{text}"
-            )
-        };
+        let check = |text: &str| assert!(read(text.as_bytes(), &Limits::default()).is_none(), "{text}");
         check("");
         check("{}");
         check("hello");

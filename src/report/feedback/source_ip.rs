@@ -19,28 +19,15 @@ pub(in crate::report) fn stated(fields: &Fields, warnings: &mut Vec<Warning>) ->
         return Some((ip, "source-ip"));
     }
     let masked = word.bytes().any(|b| b == b'x' || b == b'X' || b == b'*') && word.contains('.');
-    let code = if masked {
-        "source-ip-masked"
-    } else {
-        "source-ip"
-    };
-    warnings.push(Warning::new(
-        code,
-        "Source-IP",
-        format!("no address: {}", bounded(sent, 80)),
-    ));
+    let code = if masked { "source-ip-masked" } else { "source-ip" };
+    warnings.push(Warning::new(code, "Source-IP", format!("no address: {}", bounded(sent, 80))));
     None
 }
 
 /// What the original's headers say, in order of trust: Yahoo's `X-Originating-IP` (elsewhere that field names a person's
 /// computer), `sender IP is` and `client-ip=` of the receiver's checks, and the topmost `Received` that came from outside.
 pub(in crate::report) fn derived(provider: Option<&str>, original: &Fields) -> Source {
-    let yahoo = || {
-        original
-            .first("X-Originating-IP")
-            .filter(|_| provider == Some("yahoo"))
-            .and_then(literal)
-    };
+    let yahoo = || original.first("X-Originating-IP").filter(|_| provider == Some("yahoo")).and_then(literal);
     let results = || after(original, "Authentication-Results", "sender ip is ");
     let spf = || after(original, "Received-SPF", "client-ip=");
     let received = || original.all("Received").find_map(received_from);
@@ -75,9 +62,7 @@ fn received_from(value: &str) -> Option<IpAddr> {
     if !from.trim_start().get(..5)?.eq_ignore_ascii_case("from ") {
         return None;
     }
-    let words = from
-        .split(['[', ']', '(', ')', ' '])
-        .filter(|word| word.contains(['.', ':']));
+    let words = from.split(['[', ']', '(', ')', ' ']).filter(|word| word.contains(['.', ':']));
     words.filter_map(literal).find(is_public)
 }
 
@@ -112,26 +97,16 @@ mod tests {
     use super::*;
 
     fn fields(pairs: &[(&str, &str)]) -> Fields {
-        Fields(
-            pairs
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-                .collect(),
-        )
+        Fields(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
     }
 
     #[test]
     fn source_ip_in_every_dress() {
         let check = |value: &str, expected: Option<&str>| {
             let mut warnings = Vec::new();
-            let found = stated(&fields(&[("Source-Ip", value)]), &mut warnings)
-                .map(|(ip, _)| ip.to_string());
+            let found = stated(&fields(&[("Source-Ip", value)]), &mut warnings).map(|(ip, _)| ip.to_string());
             assert_eq!(found.as_deref(), expected, "{value}");
-            assert_eq!(
-                warnings.is_empty(),
-                expected.is_some() || value.is_empty(),
-                "{value}"
-            );
+            assert_eq!(warnings.is_empty(), expected.is_some() || value.is_empty(), "{value}");
         };
         check("192.0.2.1", Some("192.0.2.1"));
         check("[192.0.2.1]", Some("192.0.2.1"));
@@ -148,59 +123,28 @@ mod tests {
 
     #[test]
     fn headers_name_the_sender_when_the_report_does_not() {
-        let check = |provider: Option<&str>,
-                     pairs: &[(&str, &str)],
-                     expected: Option<(&str, &str)>| {
+        let check = |provider: Option<&str>, pairs: &[(&str, &str)], expected: Option<(&str, &str)>| {
             let found = derived(provider, &fields(pairs)).map(|(ip, via)| (ip.to_string(), via));
-            assert_eq!(
-                found,
-                expected.map(|(ip, via)| (ip.to_owned(), via)),
-                "{pairs:?}"
-            );
+            assert_eq!(found, expected.map(|(ip, via)| (ip.to_owned(), via)), "{pairs:?}");
         };
         let local = ("Received", "from a (a [10.0.0.5]) by b; x");
-        let outside = (
-            "Received",
-            "from mail.x (mail.x\r\n [198.51.100.7])\r\n by mx; x [192.0.2.9]",
-        );
+        let outside = ("Received", "from mail.x (mail.x\r\n [198.51.100.7])\r\n by mx; x [192.0.2.9]");
         let v6 = ("Received", "from mail.x (mail.x [IPv6:2001:db8::7]) by mx");
         check(None, &[local, outside], Some(("198.51.100.7", "received")));
         check(None, &[v6, outside], Some(("2001:db8::7", "received")));
+        check(None, &[("Received", "by 10.1.1.1 with SMTP id x"), local], None);
         check(
             None,
-            &[("Received", "by 10.1.1.1 with SMTP id x"), local],
-            None,
-        );
-        check(
-            None,
-            &[(
-                "Received",
-                "from 127.0.0.1  (EHLO a2-22.x) (192.0.2.2) by m",
-            )],
+            &[("Received", "from 127.0.0.1  (EHLO a2-22.x) (192.0.2.2) by m")],
             Some(("192.0.2.2", "received")),
         );
         let origin = ("X-Originating-IP", "[192.0.2.1]");
-        check(
-            Some("yahoo"),
-            &[outside, origin],
-            Some(("192.0.2.1", "x-originating-ip")),
-        );
+        check(Some("yahoo"), &[outside, origin], Some(("192.0.2.1", "x-originating-ip")));
         check(None, &[outside, origin], Some(("198.51.100.7", "received")));
-        let results = (
-            "Authentication-Results",
-            "spf=pass (sender IP is 203.0.113.9) smtp.mailfrom=x",
-        );
-        check(
-            None,
-            &[results, outside],
-            Some(("203.0.113.9", "authentication-results")),
-        );
+        let results = ("Authentication-Results", "spf=pass (sender IP is 203.0.113.9) smtp.mailfrom=x");
+        check(None, &[results, outside], Some(("203.0.113.9", "authentication-results")));
         let spf = ("Received-SPF", "Pass (x) client-ip=203.0.113.10; helo=x");
-        check(
-            None,
-            &[spf, outside],
-            Some(("203.0.113.10", "received-spf")),
-        );
+        check(None, &[spf, outside], Some(("203.0.113.10", "received-spf")));
         check(None, &[("Received", "by x"), ("Received", "é")], None);
     }
 }

@@ -72,9 +72,8 @@ pub(super) fn all(original: &Fields) -> Vec<(String, String)> {
     let mut tokens = Vec::new();
     for (name, value) in &original.0 {
         let name = name.to_ascii_lowercase();
-        let known = TOKEN_FIELDS
-            .iter()
-            .any(|field| name == *field || (field.ends_with('-') && name.starts_with(field)));
+        let known =
+            TOKEN_FIELDS.iter().any(|field| name == *field || (field.ends_with('-') && name.starts_with(field)));
         if known && !value.is_empty() && tokens.len() < TOKENS {
             tokens.push((name, bounded(value, TOKEN_BYTES).to_owned()));
         }
@@ -84,16 +83,8 @@ pub(super) fn all(original: &Fields) -> Vec<(String, String)> {
 
 /// The recipient in a token that needs no key, and the field it was found in.
 pub(super) fn recipient(original: &Fields) -> Option<(Address, &'static str)> {
-    let momentum = original
-        .all("X-MSFBL")
-        .find_map(msfbl)
-        .map(|address| (address, "x-msfbl"));
-    momentum.or_else(|| {
-        original
-            .all("X-KumoRef")
-            .find_map(kumo_ref)
-            .map(|address| (address, "x-kumoref"))
-    })
+    let momentum = original.all("X-MSFBL").find_map(msfbl).map(|address| (address, "x-msfbl"));
+    momentum.or_else(|| original.all("X-KumoRef").find_map(kumo_ref).map(|address| (address, "x-kumoref")))
 }
 
 /// `X-MSFBL`: `HMAC|base64 JSON` with the recipient under `r` (Momentum, SparkPost, Adobe), or plain base64 of
@@ -106,9 +97,7 @@ fn msfbl(value: &str) -> Option<Address> {
             return person(&token.r.or(token.recipient)?);
         }
         let text = std::str::from_utf8(&decoded).ok()?;
-        let (address, _) = text
-            .split_once("@dvp-")
-            .or_else(|| text.split_once("@bg-"))?;
+        let (address, _) = text.split_once("@dvp-").or_else(|| text.split_once("@bg-"))?;
         person(address)
     })
 }
@@ -124,9 +113,7 @@ fn kumo_ref(value: &str) -> Option<Address> {
 }
 
 fn person(text: &str) -> Option<Address> {
-    Address::parse(text)
-        .ok()
-        .filter(|address| address.placeholder().is_none())
+    Address::parse(text).ok().filter(|address| address.placeholder().is_none())
 }
 
 /// The recipient in a variable envelope return path of Mailman's default form, `list+local=domain@host`.
@@ -160,58 +147,24 @@ mod tests {
             &format!("u1taT9N6|{}", json(r#"{"r":"user@isp.example","b":"x"}"#)),
             Some("user@isp.example"),
         );
-        check(
-            "x-msfbl",
-            &json(r#"{"r":"user@isp.example"}"#),
-            Some("user@isp.example"),
-        );
-        check(
-            "X-MSFBL",
-            &json("user@isp.example@dvp-10-0-0-1@bg-abd-1"),
-            Some("user@isp.example"),
-        );
-        check(
-            "X-MSFBL",
-            &format!("x|{}", json(r#"{"r":"redacted@isp.example"}"#)),
-            None,
-        );
-        check(
-            "X-MSFBL",
-            &format!("x|{}", json(r#"{"r":"two@a.example,b@a.example"}"#)),
-            None,
-        );
+        check("x-msfbl", &json(r#"{"r":"user@isp.example"}"#), Some("user@isp.example"));
+        check("X-MSFBL", &json("user@isp.example@dvp-10-0-0-1@bg-abd-1"), Some("user@isp.example"));
+        check("X-MSFBL", &format!("x|{}", json(r#"{"r":"redacted@isp.example"}"#)), None);
+        check("X-MSFBL", &format!("x|{}", json(r#"{"r":"two@a.example,b@a.example"}"#)), None);
         check("X-MSFBL", "%%%", None);
         let kumo = "eyJfQF8iOiJcXF8vIiwicmVjaXBpZW50IjoidGVzdEBleGFtcGxlLmNvbSJ9";
         check("X-KumoRef", kumo, Some("test@example.com"));
-        check(
-            "X-KumoRef",
-            &format!("{}\r\n\t{}", &kumo[..20], &kumo[20..]),
-            Some("test@example.com"),
-        );
-        check(
-            "X-KumoRef",
-            &json(r#"{"recipient":"test@example.com"}"#),
-            None,
-        );
+        check("X-KumoRef", &format!("{}\r\n\t{}", &kumo[..20], &kumo[20..]), Some("test@example.com"));
+        check("X-KumoRef", &json(r#"{"recipient":"test@example.com"}"#), None);
     }
 
     #[test]
     fn return_paths_of_mailman() {
         let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(
-                verp(text).map(|address| address.canonical()).as_deref(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(verp(text).map(|address| address.canonical()).as_deref(), expected, "{text}");
         };
-        check(
-            "<bounces+user=isp.example@sender.example>",
-            Some("user@isp.example"),
-        );
-        check(
-            "bounces+a=b=isp.example@sender.example",
-            Some("a=b@isp.example"),
-        );
+        check("<bounces+user=isp.example@sender.example>", Some("user@isp.example"));
+        check("bounces+a=b=isp.example@sender.example", Some("a=b@isp.example"));
         check("<bounces+15167-8e67-redacted=aol.com@sender.example>", None);
         check("<bounces@sender.example>", None);
         check("<>", None);

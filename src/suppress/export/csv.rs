@@ -15,13 +15,9 @@ use super::{Row, Written, check_address, ordered, runs_in_spreadsheets};
 /// Those of `out`, and an address that does not fit on a line.
 pub fn write(rows: &[Row], out: impl Write) -> io::Result<Written> {
     let mut written = Written::default();
-    let mut csv = WriterBuilder::new()
-        .quote_style(QuoteStyle::NonNumeric)
-        .terminator(Terminator::CRLF)
-        .from_writer(out);
-    csv.write_record([
-        "address", "reason", "scope", "since_at", "until_at", "evidence",
-    ])?;
+    let mut csv =
+        WriterBuilder::new().quote_style(QuoteStyle::NonNumeric).terminator(Terminator::CRLF).from_writer(out);
+    csv.write_record(["address", "reason", "scope", "since_at", "until_at", "evidence"])?;
     for row in ordered(rows) {
         check_address(&row.address)?;
         if runs_in_spreadsheets(&row.address) {
@@ -38,11 +34,7 @@ pub fn write(rows: &[Row], out: impl Write) -> io::Result<Written> {
 }
 
 fn guarded(text: &str) -> String {
-    if runs_in_spreadsheets(text) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
+    if runs_in_spreadsheets(text) { format!("'{text}") } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -72,10 +64,7 @@ mod tests {
         let mut out = Vec::new();
         write(&rows(), &mut out).expect("a vector takes everything");
         let mut reader = ::csv::Reader::from_reader(out.as_slice());
-        let mut found: Vec<String> = reader
-            .records()
-            .map(|row| row.expect("well-formed")[0].to_owned())
-            .collect();
+        let mut found: Vec<String> = reader.records().map(|row| row.expect("well-formed")[0].to_owned()).collect();
         let mut expected: Vec<String> = rows().into_iter().map(|row| row.address).collect();
         found.sort();
         expected.sort();

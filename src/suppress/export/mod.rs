@@ -36,14 +36,7 @@ pub struct Written {
 /// Rows in their one order: by address in lower case, then exact address, then scope.
 fn ordered(rows: &[Row]) -> Vec<&Row> {
     let mut rows: Vec<&Row> = rows.iter().collect();
-    rows.sort_by_cached_key(|row| {
-        (
-            row.address.to_lowercase(),
-            row.address.clone(),
-            row.scope.clone(),
-            row.since_at,
-        )
-    });
+    rows.sort_by_cached_key(|row| (row.address.to_lowercase(), row.address.clone(), row.scope.clone(), row.since_at));
     rows
 }
 
@@ -56,8 +49,7 @@ fn runs_in_spreadsheets(text: &str) -> bool {
 /// Refuses an address with a control character: it would end its line and begin another.
 fn check_address(address: &str) -> io::Result<()> {
     if address.is_empty() || address.chars().any(char::is_control) {
-        let message =
-            format!("address {address:?} cannot be written on one line; lift it and add it again");
+        let message = format!("address {address:?} cannot be written on one line; lift it and add it again");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(())
@@ -88,9 +80,7 @@ mod tests {
 
     #[test]
     fn formulas() {
-        let check = |text: &str, expected: bool| {
-            assert_eq!(runs_in_spreadsheets(text), expected, "{text:?}")
-        };
+        let check = |text: &str, expected: bool| assert_eq!(runs_in_spreadsheets(text), expected, "{text:?}");
         check("=1+1", true);
         check(" +1", true);
         check("-1", true);

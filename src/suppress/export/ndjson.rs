@@ -34,12 +34,6 @@ mod tests {
             {\"address\":\"Alice@isp.example\",\"reason\":\"abuse\",\"scope\":\"\",\
             \"since_at\":1755684000,\"until_at\":1800000000,\"evidence\":\"complaint 1\"}\n";
         assert_eq!(String::from_utf8(out).expect("text"), expected);
-        assert_eq!(
-            written,
-            Written {
-                rows: 2,
-                unsafe_addresses: Vec::new()
-            }
-        );
+        assert_eq!(written, Written { rows: 2, unsafe_addresses: Vec::new() });
     }
 }

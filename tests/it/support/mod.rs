@@ -3,5 +3,5 @@
 
 pub mod dovecot;
 pub mod proxy;
-pub mod script;
 pub mod run;
+pub mod script;
