@@ -277,8 +277,8 @@ fn store_reports(db: &Path, reports: &[Report]) -> f64 {
             let origin = Origin::File { path: PathBuf::from(format!("/var/mail/{number}.xml")), index: None };
             let arrival = Arrival { origin: &origin, received_at: None, seen_at: 0, settles: false, reserved: false };
             let sha256 = &digest(number as u64);
-            let read = Read { bytes: &report.xml, sha256, name: None, reading };
-            let kept = store.keep(&arrival, read, &settings, &Ours::default()).expect("a report is kept");
+            let read = Read { bytes: &report.xml, sha256, name: None, reading, settings: &settings };
+            let kept = store.keep(&arrival, read, &Ours::default()).expect("a report is kept");
             assert_eq!(kept.records, report.rows.len() as u64);
         }
         store.commit().expect("a commit");

@@ -192,7 +192,7 @@ struct Done {
 }
 
 enum What {
-    Read { message: Message, sha256: [u8; 32], name: Option<String>, reading: Reading },
+    Read { message: Message, sha256: [u8; 32], name: Option<String>, reading: Box<Reading> },
     Refused { origin: Origin, bytes: u64, refused: Refused },
 }
 
@@ -290,7 +290,7 @@ fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, settings: &reading::
                 let sha256 = Sha256::digest(&message.bytes).into();
                 let name = file_name(&message.origin);
                 let reading = read_safely(&message.bytes, name.as_deref(), settings);
-                What::Read { message, sha256, name, reading }
+                What::Read { message, sha256, name, reading: Box::new(reading) }
             }
         };
         if to_writer.send(Done { number, weight, what }).is_err() {
@@ -401,8 +401,8 @@ impl Writer<'_> {
                 let Message { origin, bytes, received_at } = message;
                 let arrival =
                     Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved: *reserved };
-                let read = store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading };
-                let kept = self.store.keep(&arrival, read, settings, ours)?;
+                let read = store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading: *reading, settings };
+                let kept = self.store.keep(&arrival, read, ours)?;
                 Ok((origin, Some(kept)))
             }
         }

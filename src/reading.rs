@@ -270,7 +270,7 @@ impl Reader<'_> {
             Looks::Json => self.json(&path, label, content),
             Looks::Message if containers + depth < self.limits().container_depth && containers > 0 => {
                 if let Content::Whole(bytes) = content {
-                    self.mail(&bytes.to_vec(), &path, depth + containers + 1);
+                    self.mail(bytes, &path, depth + containers + 1);
                 }
             }
             Looks::Html | Looks::Text | Looks::Binary | Looks::Empty | Looks::Message => {
@@ -448,12 +448,15 @@ fn bounded(text: &str) -> String {
     text.get(..text.floor_char_boundary(512)).unwrap_or("").replace('\0', "\u{fffd}")
 }
 
+type Whole = (AggregateReport, Option<Vec<Chunk>>);
+
 /// Keeps what a document tells, unless it is too long to hold.
 #[derive(Default)]
 struct Collector {
     chunks: Vec<Chunk>,
     overflow: bool,
-    reports: Vec<Result<(AggregateReport, Option<Vec<Chunk>>), Refusal>>,
+    /// Each with its chunks, unless they were too many to hold.
+    reports: Vec<Result<Whole, Refusal>>,
 }
 
 impl Sink for Collector {

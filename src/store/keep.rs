@@ -115,6 +115,8 @@ pub struct Read<'a> {
     pub name: Option<&'a str>,
     /// What was read in it.
     pub reading: Reading,
+    /// How it was read: a long report is read again while it is kept.
+    pub settings: &'a reading::Settings,
 }
 
 /// How often a server may fail to hand over a message before that is a problem.
@@ -157,19 +159,18 @@ impl Store {
         &mut self,
         arrival: &Arrival<'_>,
         read: Read<'_>,
-        settings: &reading::Settings,
         ours: &Ours,
     ) -> Result<Kept, Error> {
-        let (bytes, sha256) = (read.bytes, read.sha256);
-        match self.in_savepoint(|store| store.keep_message(arrival, read, settings, ours)) {
+        let (bytes, sha256, settings) = (read.bytes, read.sha256, read.settings);
+        match self.in_savepoint(|store| store.keep_message(arrival, read, ours)) {
             Err(Error::Sqlite { source, .. }) if is_about_the_message(&source) => {
                 let refusal = Refusal::new(
                     Code::Crash,
                     format!("it could not be stored ({source}): a bug in dmarcdb, please report it"),
                 );
                 let reading = Reading { problems: vec![Problem::whole(refusal, bytes)], ..Reading::default() };
-                let read = Read { bytes, sha256, name: None, reading };
-                self.in_savepoint(|store| store.keep_message(arrival, read, settings, ours))
+                let read = Read { bytes, sha256, name: None, reading, settings };
+                self.in_savepoint(|store| store.keep_message(arrival, read, ours))
             }
             result => result,
         }
@@ -207,7 +208,6 @@ impl Store {
         &mut self,
         arrival: &Arrival<'_>,
         read: Read<'_>,
-        settings: &reading::Settings,
         ours: &Ours,
     ) -> rusqlite::Result<Kept> {
         if let Some(known) = message::known(&self.connection, read.sha256)? {
@@ -218,7 +218,7 @@ impl Store {
         }
         let bytes = read.bytes.len() as u64;
         let id = message::insert(&self.connection, arrival, Some(read.sha256), bytes, read.reading.head.as_ref())?;
-        let kept = self.keep_content(arrival, &read, id, settings, ours)?;
+        let kept = self.keep_content(arrival, &read, id, ours)?;
         for problem in &read.reading.problems {
             problem::insert(&self.connection, id, problem, arrival.seen_at)?;
         }
@@ -235,12 +235,11 @@ impl Store {
         arrival: &Arrival<'_>,
         read: &Read<'_>,
         message: i64,
-        settings: &reading::Settings,
         ours: &Ours,
     ) -> rusqlite::Result<Kept> {
         let mut tally = Tally::default();
         for found in &read.reading.found {
-            self.keep_found(arrival, read, message, found, settings, ours, &mut tally)?;
+            self.keep_found(arrival, read, message, found, ours, &mut tally)?;
         }
         let mut kept = tally.kept(&read.reading);
         let reason = tally.reason(&read.reading, kept.outcome);
@@ -255,7 +254,6 @@ impl Store {
         read: &Read<'_>,
         message: i64,
         found: &reading::Found,
-        settings: &reading::Settings,
         ours: &Ours,
         tally: &mut Tally,
     ) -> rusqlite::Result<()> {
@@ -282,7 +280,7 @@ impl Store {
                     }
                     Records::Again(number) => {
                         let mut result = Ok(());
-                        reading::replay(read.bytes, read.name, settings, &found.part, *number, &mut |chunk| {
+                        reading::replay(read.bytes, read.name, read.settings, &found.part, *number, &mut |chunk| {
                             if result.is_ok() {
                                 result = aggregate::insert_chunk(connection, strings, id, &chunk);
                             }

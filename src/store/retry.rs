@@ -98,8 +98,8 @@ impl Store {
         let origin = Origin::Stdin { index: None };
         let arrival = Arrival { origin: &origin, received_at: None, seen_at: now, settles: false, reserved: false };
         let sha256 = [0; 32];
-        let read = Read { bytes, sha256: &sha256, name: None, reading };
-        let kept = self.keep_content(&arrival, &read, waiting.message, settings, ours)?;
+        let read = Read { bytes, sha256: &sha256, name: None, reading, settings };
+        let kept = self.keep_content(&arrival, &read, waiting.message, ours)?;
         let codes: Vec<&str> = read.reading.problems.iter().map(|problem| problem.refusal.code.as_str()).collect();
         if codes.is_empty() {
             self.connection.execute(

@@ -109,7 +109,7 @@ impl Strings {
             connection,
             "SELECT id FROM auth_set WHERE digest = ?1",
             "INSERT INTO auth_set (digest) VALUES (?1)",
-            &digest,
+            digest,
         )?;
         if new {
             let at = |id: Option<crate::report::aggregate::StringId>| id.and_then(|id| texts.get(id.index()));
@@ -160,7 +160,7 @@ impl Strings {
             connection,
             "SELECT id FROM reason_set WHERE digest = ?1",
             "INSERT INTO reason_set (digest) VALUES (?1)",
-            &digest,
+            digest,
         )?;
         if new {
             let mut insert = connection.prepare_cached(

@@ -407,12 +407,12 @@ fn log_in(account: &Account, mut client: Client, watch: &Watch) -> Result<Sessio
     }
     watch.begin(Budget::small(if plain { Expect::Challenge } else { Expect::Nothing }));
     let answer = guarded(|| match plain {
-        true => client.authenticate("PLAIN", &Plain(account)),
-        false => client.login(user, password),
+        true => client.authenticate("PLAIN", &Plain(account)).map_err(|(error, _)| error),
+        false => client.login(user, password).map_err(|(error, _)| error),
     });
     let failed = match answer {
         Ok(Ok(session)) => return Ok(session),
-        Ok(Err((error, _))) => failure(error, watch),
+        Ok(Err(error)) => failure(error, watch),
         Err(panicked) => panicked,
     };
     let (kind, reason) = failed.into_parts(ErrorKind::Login);
