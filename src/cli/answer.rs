@@ -47,12 +47,20 @@ impl FormatArgs {
 /// Option for how many rows are shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct LimitArgs {
-    /// Show at most so many rows; 0 is all [default: bounded in a table on a terminal, else all]
+    /// Show at most so many rows; 0 is all [default: bounded in tables, else all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
 
 impl LimitArgs {
+    /// How many rows to show, where a table has `in_table` at most, be it on a terminal or in a mail.
+    pub fn of_table(self, format: Format, in_table: usize) -> usize {
+        match self.limit {
+            None if format == Format::Table => in_table,
+            _ => self.rows(format, in_table),
+        }
+    }
+
     /// How many rows to show, where a table on a terminal has `on_terminal` at most.
     pub fn rows(self, format: Format, on_terminal: usize) -> usize {
         match self.limit {

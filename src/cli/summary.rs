@@ -14,8 +14,8 @@ use crate::query::summary::{self, Line, Summary};
 use crate::query::{Counts, Database, Window};
 use crate::render::{Field, Format, Sheet, Value, json, number, sheet};
 
-/// Rows of a table on a terminal.
-const TERMINAL_ROWS: usize = 20;
+/// Rows of a table.
+const TABLE_ROWS: usize = 20;
 
 const EXAMPLES: &str = "\
 A report counts when its period ends in the window; a complaint when it arrived in it. Of two reports that contradict
@@ -128,13 +128,13 @@ macro_rules! fields {
             Field::integer("dmarc_pass", |row: &Row| row.line.counts.dmarc_pass.into()).data_only(),
             Field::integer("dkim_pass", |row: &Row| row.line.counts.dkim_pass.into()).data_only(),
             Field::integer("spf_pass", |row: &Row| row.line.counts.spf_pass.into()).data_only(),
-            Field::integer("unknown", |row: &Row| row.line.counts.unknown.into()).if_wide(3),
+            Field::integer("unknown", |row: &Row| row.line.counts.unknown.into()).if_wide(6),
             Field::integer("quarantine", |row: &Row| row.line.counts.quarantine.into()),
             Field::integer("reject", |row: &Row| row.line.counts.reject.into()),
             Field::integer("complaints", $complaints),
             $($more,)*
-            Field::time("first_at", |row: &Row| row.line.first_at.into()).if_wide(6),
-            Field::time("last_at", |row: &Row| row.line.last_at.into()).if_wide(5),
+            Field::day("first_at", |row: &Row| row.line.first_at.into()).if_wide(5),
+            Field::day("last_at", |row: &Row| row.line.last_at.into()).if_wide(3),
             Field::text("why", |row: &Row| row.line.counts.why().into()).data_only(),
         ]
     };
@@ -163,7 +163,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let notes = notes::notes(&database, window, args.domain.as_deref())?;
     let format = args.format.format();
     let empty = (notes.reports == 0).then(|| nothing(window, reach.newest, args.domain.as_deref()));
-    let limit = args.limit.rows(format, TERMINAL_ROWS);
+    let limit = args.limit.of_table(format, TABLE_ROWS);
     let mut out = answer::stdout();
     match format {
         Format::Table => table(&mut out, &args, window, found, &notes, empty.as_deref(), limit)?,

@@ -39,6 +39,12 @@ pub fn time(seconds: i64) -> String {
     }
 }
 
+/// The UTC day of a time: `2026-11-20`.
+pub fn day(seconds: i64) -> String {
+    let time = time(seconds);
+    time.split_once(' ').map_or(time.clone(), |(day, _)| day.to_owned())
+}
+
 /// `1 report`, `2 reports`, `1,000 reports`.
 pub fn count(number: i64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

@@ -11,6 +11,8 @@ pub enum Kind {
     Id,
     /// Seconds since the epoch; `2026-11-20 14:00`, UTC, in tables.
     Time,
+    /// Seconds since the epoch; `2026-11-20`, UTC, in tables.
+    Day,
     /// A part of one; per cent in tables.
     Share,
     /// Yes or no.
@@ -54,7 +56,7 @@ pub enum Value {
     Null,
     /// For [`Kind::Text`] and [`Kind::Json`].
     Text(String),
-    /// For [`Kind::Integer`], [`Kind::Id`] and [`Kind::Time`].
+    /// For [`Kind::Integer`], [`Kind::Id`], [`Kind::Time`] and [`Kind::Day`].
     Integer(i64),
     /// For [`Kind::Share`].
     Share(f64),
@@ -162,6 +164,11 @@ impl<T> Field<T> {
     /// A column of times.
     pub const fn time(name: &'static str, value: fn(&T) -> Value) -> Field<T> {
         Field::new(name, Kind::Time, value)
+    }
+
+    /// A column of times of which a table shows the day.
+    pub const fn day(name: &'static str, value: fn(&T) -> Value) -> Field<T> {
+        Field::new(name, Kind::Day, value)
     }
 
     /// A column of parts of one.

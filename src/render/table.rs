@@ -193,6 +193,7 @@ fn cell(kind: Kind, value: &Value, width: usize) -> (String, usize) {
         (_, Value::Text(text)) => return cut(text, width),
         (Kind::Integer, Value::Integer(count)) => number::grouped(*count),
         (Kind::Time, Value::Integer(seconds)) => number::time(*seconds),
+        (Kind::Day, Value::Integer(seconds)) => number::day(*seconds),
         (_, Value::Integer(id)) => id.to_string(),
         (_, Value::Share(share)) => number::percent(*share),
         (_, Value::Flag(flag)) => if *flag { "yes" } else { "no" }.to_owned(),

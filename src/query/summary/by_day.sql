@@ -1,6 +1,6 @@
--- Messages by the UTC day on which their report's period ends: the time that also decides whether it is in the window.
+-- Messages by the UTC day on which their report's period ends; a period that ends at midnight belongs to the day before.
 SELECT g.label AS key, g.* FROM (
-  SELECT date(r.end_at, 'unixepoch') AS label,
+  SELECT date(r.end_at - 1, 'unixepoch') AS label,
          CAST(total(c.messages) AS INTEGER) AS messages,
          CAST(total(c.messages) FILTER (WHERE c.dkim = 1 OR c.spf = 1) AS INTEGER) AS dmarc_pass,
          CAST(total(c.messages) FILTER (WHERE c.dkim = 1) AS INTEGER) AS dkim_pass,
@@ -12,6 +12,6 @@ SELECT g.label AS key, g.* FROM (
   FROM report r CROSS JOIN record c ON c.report = r.id
   WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.conflict_with IS NULL
     AND (:domain IS NULL OR r.domain = (SELECT id FROM text WHERE value = :domain))
-  GROUP BY date(r.end_at, 'unixepoch')
+  GROUP BY date(r.end_at - 1, 'unixepoch')
 ) g
 ORDER BY g.label
