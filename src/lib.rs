@@ -19,7 +19,7 @@
 //! |------------|-------------------------------------------------------------------------|----------|
 //! | `source`   | one file per place mail comes from; hands out messages, settles them    | nothing of ours |
 //! | `mail`     | message -> leaf parts, bounded                                          | nothing; pure |
-//! | `unpack`   | part -> documents, decided by bytes, bounded                            | nothing; pure |
+//! | `unpack`   | part -> documents, decided by bytes, bounded                            | what `mail` takes for a message; pure |
 //! | `report`   | document -> typed report + warnings; one file per kind                  | nothing; pure |
 //! | `reading`  | message -> every report found and every problem met                     | `mail`, `unpack`, `report` |
 //! | `suppress` | the rules from complaint to suppression, pure; the export formats       | `report`, `query` |
