@@ -18,15 +18,9 @@ pub(super) fn decode<'a>(raw: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
 
 /// Not even its beginning is in the alphabet: a document or container, or a block of fields, left unencoded.
 fn plainly_not_base64(raw: &[u8]) -> bool {
-    let text = raw
-        .strip_prefix(b"\xEF\xBB\xBF")
-        .unwrap_or(raw)
-        .trim_ascii_start();
+    let text = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw).trim_ascii_start();
     let utf16 = text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF");
-    utf16
-        || starts_packed(raw)
-        || matches!(text.first(), Some(b'<' | b'{'))
-        || looks_like_field(text)
+    utf16 || starts_packed(raw) || matches!(text.first(), Some(b'<' | b'{')) || looks_like_field(text)
 }
 
 fn starts_packed(raw: &[u8]) -> bool {
@@ -40,15 +34,8 @@ fn is_undeclared_base64(raw: &[u8]) -> bool {
     if !text.starts_with(b"H4sI") && !text.starts_with(b"UEsDB") {
         return false;
     }
-    let line = text
-        .split(|&byte| matches!(byte, b'\r' | b'\n'))
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
-    line.len() >= 16
-        && line
-            .iter()
-            .all(|&byte| SIXTETS[usize::from(byte)] < 64 || byte == b'=')
+    let line = text.split(|&byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default().trim_ascii_end();
+    line.len() >= 16 && line.iter().all(|&byte| SIXTETS[usize::from(byte)] < 64 || byte == b'=')
 }
 
 /// The alphabet's values; 0xFF for every byte outside it.
@@ -154,10 +141,7 @@ fn ends_here(rest: &[u8]) -> bool {
         return false;
     }
     let text = text.trim_ascii_start();
-    let line = text
-        .split(|&byte| matches!(byte, b'\r' | b'\n'))
-        .next()
-        .unwrap_or_default();
+    let line = text.split(|&byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     let foreign = |&byte: &u8| SIXTETS[usize::from(byte)] >= 64 && byte != b'=';
     line.trim_ascii_end().iter().any(foreign)
 }
@@ -191,11 +175,7 @@ fn escape(after: &[u8]) -> (Option<u8>, usize) {
         return (Some(high << 4 | low), 2);
     }
     // A soft break is looked for within the longest line that RFC 5322 allows, so that the search stays linear.
-    let blanks = after
-        .iter()
-        .take(998)
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
+    let blanks = after.iter().take(998).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     match after.get(blanks..).unwrap_or_default() {
         [] => (None, blanks),
         [b'\r', b'\n', ..] => (None, blanks + 2),

@@ -14,10 +14,7 @@ const NAME_BYTES: usize = 128;
 /// Fields by which parts are told apart and senders believed. One of these over the bound is refused; any other (a
 /// long list of people under `To`, a bait under `Subject`) is kept without its value, which says nothing of a report.
 fn is_deciding(name: &str) -> bool {
-    let begins = |prefix: &str| {
-        name.get(..prefix.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
-    };
+    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     begins("content") || begins("authentication-results") || begins("arc-")
 }
 
@@ -45,11 +42,7 @@ pub(super) fn read<'a>(
     is_delimiter: impl Fn(&[u8]) -> bool,
 ) -> Result<Block<'a>, Refusal> {
     let start = lines.at;
-    let mut block = Block {
-        fields: Vec::new(),
-        body: start,
-        omitted: None,
-    };
+    let mut block = Block { fields: Vec::new(), body: start, omitted: None };
     let mut field: Option<Field> = None;
     while let Some(line) = lines.peek() {
         let content = lines.content(line);
@@ -68,10 +61,7 @@ pub(super) fn read<'a>(
             break;
         }
         if line.end - start > limits.header_block_bytes {
-            return Err(too_long(
-                format!("header block at byte {start}"),
-                limits.header_block_bytes,
-            ));
+            return Err(too_long(format!("header block at byte {start}"), limits.header_block_bytes));
         }
         lines.at = line.next;
         match (name, &mut field) {
@@ -80,10 +70,7 @@ pub(super) fn read<'a>(
             (Some(length), _) => {
                 keep(source, field.take(), &mut block, limits)?;
                 let colon = line.start + memchr::memchr(b':', content).unwrap_or(length);
-                field = Some(Field {
-                    name: line.start..line.start + length,
-                    value: colon + 1..line.end,
-                });
+                field = Some(Field { name: line.start..line.start + length, value: colon + 1..line.end });
             }
         }
     }
@@ -93,58 +80,35 @@ pub(super) fn read<'a>(
 }
 
 /// Adds a complete field.
-fn keep<'a>(
-    source: &Raw<'a>,
-    field: Option<Field>,
-    block: &mut Block<'a>,
-    limits: &Limits,
-) -> Result<(), Refusal> {
+fn keep<'a>(source: &Raw<'a>, field: Option<Field>, block: &mut Block<'a>, limits: &Limits) -> Result<(), Refusal> {
     let Some(Field { name, mut value }) = field else {
         return Ok(());
     };
     if block.fields.len() >= FIELDS {
-        return Err(Refusal::new(
-            Code::Headers,
-            format!("more than {FIELDS} header fields in one block"),
-        ));
+        return Err(Refusal::new(Code::Headers, format!("more than {FIELDS} header fields in one block")));
     }
     let start = name.start;
     let name = source.text(name);
     if value.len() > limits.header_field_bytes {
         if is_deciding(&name) {
-            return Err(too_long(
-                format!("header field at byte {start}"),
-                limits.header_field_bytes,
-            ));
+            return Err(too_long(format!("header field at byte {start}"), limits.header_field_bytes));
         }
         value.end = value.start;
         block.omitted.get_or_insert_with(|| name.to_string());
     }
-    block.fields.push(Header {
-        name,
-        value: source.text(value),
-    });
+    block.fields.push(Header { name, value: source.text(value) });
     Ok(())
 }
 
 fn too_long(what: String, limit: usize) -> Refusal {
-    Refusal::new(
-        Code::Headers,
-        format!("{what} is longer than {limit} bytes"),
-    )
+    Refusal::new(Code::Headers, format!("{what} is longer than {limit} bytes"))
 }
 
 /// The length of the field name that `content` begins with, if it is a field.
 fn name_length(content: &[u8]) -> Option<usize> {
-    let length = content
-        .iter()
-        .take(NAME_BYTES + 1)
-        .take_while(|&&byte| is_name(byte))
-        .count();
+    let length = content.iter().take(NAME_BYTES + 1).take_while(|&&byte| is_name(byte)).count();
     let after = content.get(length..)?.trim_ascii_start();
-    let is_field = (1..=NAME_BYTES).contains(&length)
-        && after.first() == Some(&b':')
-        && !after.starts_with(b"://");
+    let is_field = (1..=NAME_BYTES).contains(&length) && after.first() == Some(&b':') && !after.starts_with(b"://");
     is_field.then_some(length)
 }
 
@@ -169,11 +133,7 @@ fn continues(content: &[u8], lines: &Lines<'_>, line: Line) -> bool {
     if is_parameter(content) || is_envelope(content) {
         return true;
     }
-    if content.len() >= 20
-        && content
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte))
-    {
+    if content.len() >= 20 && content.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)) {
         return false;
     }
     following(lines, line).is_none_or(|next| next.is_empty() || name_length(next).is_some())
@@ -182,9 +142,8 @@ fn continues(content: &[u8], lines: &Lines<'_>, line: Line) -> bool {
 /// A line of white space that stands for the empty line: what follows it is no header.
 fn is_blank_end(content: &[u8], lines: &Lines<'_>, line: Line) -> bool {
     content.trim_ascii().is_empty()
-        && following(lines, line).is_none_or(|next| {
-            name_length(next).is_none() && !matches!(next.first(), Some(b' ' | b'\t'))
-        })
+        && following(lines, line)
+            .is_none_or(|next| name_length(next).is_none() && !matches!(next.first(), Some(b' ' | b'\t')))
 }
 
 /// The content of the line after `line`.
@@ -196,14 +155,8 @@ fn following<'b>(lines: &Lines<'b>, line: Line) -> Option<&'b [u8]> {
 
 /// `name=value` with nothing before it, as in a folded Content-Type.
 fn is_parameter(content: &[u8]) -> bool {
-    let length = content
-        .iter()
-        .take(NAME_BYTES)
-        .take_while(|&&byte| is_name(byte))
-        .count();
-    length > 0
-        && content.get(length) == Some(&b'=')
-        && content.get(length + 1).is_some_and(|&byte| byte != b'=')
+    let length = content.iter().take(NAME_BYTES).take_while(|&&byte| is_name(byte)).count();
+    length > 0 && content.get(length) == Some(&b'=') && content.get(length + 1).is_some_and(|&byte| byte != b'=')
 }
 
 /// An mbox envelope line, also quoted.
@@ -220,10 +173,7 @@ pub(super) fn looks_like_field(text: &[u8]) -> bool {
 /// lines. Where `lines` stands now if no field follows them.
 pub(super) fn first_field(mut lines: Lines<'_>) -> usize {
     let start = lines.at;
-    if lines
-        .peek()
-        .is_some_and(|line| lines.content(line).starts_with(b"\xEF\xBB\xBF"))
-    {
+    if lines.peek().is_some_and(|line| lines.content(line).starts_with(b"\xEF\xBB\xBF")) {
         lines.at += 3;
     }
     while let Some(line) = lines.peek() {
@@ -232,11 +182,7 @@ pub(super) fn first_field(mut lines: Lines<'_>) -> usize {
             return start;
         }
         if !content.trim_ascii().is_empty() && !is_envelope(content) {
-            return if name_length(content).is_some() {
-                line.start
-            } else {
-                start
-            };
+            return if name_length(content).is_some() { line.start } else { start };
         }
         lines.at = line.next;
     }
@@ -280,8 +226,7 @@ pub fn is_message(bytes: &[u8]) -> bool {
                 if name.eq_ignore_ascii_case("feedback-type") {
                     return false;
                 }
-                found |= KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known))
-                    || starts_with_x(&name);
+                found |= KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known)) || starts_with_x(&name);
             }
             None if matches!(content.first(), Some(b' ' | b'\t')) => {}
             None => break,
@@ -292,15 +237,8 @@ pub fn is_message(bytes: &[u8]) -> bool {
 
 /// `X-` fields that relays put on top of all others.
 fn starts_with_x(name: &str) -> bool {
-    let prefix = |prefix: &str| {
-        name.get(..prefix.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
-    };
-    prefix("ARC-")
-        || prefix("X-MS-")
-        || prefix("X-Apparently-")
-        || prefix("X-Received")
-        || prefix("Resent-")
+    let prefix = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    prefix("ARC-") || prefix("X-MS-") || prefix("X-Apparently-") || prefix("X-Received") || prefix("Resent-")
 }
 
 /// A value on one line: folds are taken out, white space at the ends too (RFC 5322, section 2.2.3).

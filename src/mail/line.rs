@@ -23,13 +23,8 @@ pub(super) struct Lines<'b> {
 impl<'b> Lines<'b> {
     /// The lines of `bytes`.
     pub fn new(bytes: &'b [u8]) -> Self {
-        let bare_cr =
-            memchr::memchr(b'\n', bytes).is_none() && memchr::memchr(b'\r', bytes).is_some();
-        Lines {
-            bytes,
-            at: 0,
-            end_of_line: if bare_cr { b'\r' } else { b'\n' },
-        }
+        let bare_cr = memchr::memchr(b'\n', bytes).is_none() && memchr::memchr(b'\r', bytes).is_some();
+        Lines { bytes, at: 0, end_of_line: if bare_cr { b'\r' } else { b'\n' } }
     }
 
     /// Whether CR alone ends the lines.
@@ -42,22 +37,14 @@ impl<'b> Lines<'b> {
         let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let start = self.at;
         let Some(length) = memchr::memchr(self.end_of_line, rest) else {
-            return Some(Line {
-                start,
-                end: self.bytes.len(),
-                next: self.bytes.len(),
-            });
+            return Some(Line { start, end: self.bytes.len(), next: self.bytes.len() });
         };
         let mut end = start + length;
         // Some mailers write CR CR LF.
         while end > start && self.bytes[end - 1] == b'\r' {
             end -= 1;
         }
-        Some(Line {
-            start,
-            end,
-            next: start + length + 1,
-        })
+        Some(Line { start, end, next: start + length + 1 })
     }
 
     /// The content of a line.

@@ -96,16 +96,12 @@ impl<'a> Entity<'a> {
 
     /// The first field of this name (any case), unfolded and trimmed, not decoded.
     pub fn header(&self, name: &str) -> Option<String> {
-        self.named(name)
-            .next()
-            .map(|field| header::unfold(&field.value))
+        self.named(name).next().map(|field| header::unfold(&field.value))
     }
 
     /// Every field of this name, unfolded and trimmed, in order.
     pub fn headers_named(&self, name: &str) -> Vec<String> {
-        self.named(name)
-            .map(|field| header::unfold(&field.value))
-            .collect()
+        self.named(name).map(|field| header::unfold(&field.value)).collect()
     }
 
     /// The first field of this name, unfolded, with encoded words decoded (RFC 2047).
@@ -114,9 +110,7 @@ impl<'a> Entity<'a> {
     }
 
     fn named(&self, name: &str) -> impl Iterator<Item = &Header<'a>> {
-        self.headers
-            .iter()
-            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+        self.headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name))
     }
 }
 

@@ -23,10 +23,7 @@ impl<'a> Raw<'a> {
     /// A decoded part, whole.
     pub(super) fn decoded(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
-        Raw::Decoded {
-            bytes: Arc::new(bytes),
-            range,
-        }
+        Raw::Decoded { bytes: Arc::new(bytes), range }
     }
 
     /// A part of these bytes; a range that reaches beyond them is cut.
@@ -35,10 +32,9 @@ impl<'a> Raw<'a> {
         let start = range.start.min(end);
         match self {
             Raw::Borrowed(bytes) => Raw::Borrowed(&bytes[start..end]),
-            Raw::Decoded { bytes, range } => Raw::Decoded {
-                bytes: Arc::clone(bytes),
-                range: range.start + start..range.start + end,
-            },
+            Raw::Decoded { bytes, range } => {
+                Raw::Decoded { bytes: Arc::clone(bytes), range: range.start + start..range.start + end }
+            }
         }
     }
 

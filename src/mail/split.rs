@@ -34,10 +34,7 @@ pub(super) fn split<'a>(message: &'a [u8], limits: &Limits) -> Result<Mail<'a>, 
     while let Some(index) = splitter.later.pop() {
         splitter.scan_again(index)?;
     }
-    Ok(Mail {
-        entities: in_order(splitter.entities),
-        warnings: splitter.warnings,
-    })
+    Ok(Mail { entities: in_order(splitter.entities), warnings: splitter.warnings })
 }
 
 /// What a scan starts with.
@@ -93,11 +90,7 @@ impl<'a> Splitter<'a, '_> {
                 leaf = self.open(source, &mut lines, parent, true, &mut frames)?
             }
             Begin::Parts(entity, boundary) => {
-                frames.push(Frame {
-                    entity,
-                    boundary: Some(boundary),
-                    closed: false,
-                });
+                frames.push(Frame { entity, boundary: Some(boundary), closed: false });
             }
         }
         while let Some(line) = lines.next() {
@@ -108,12 +101,7 @@ impl<'a> Splitter<'a, '_> {
             let Some((level, closing)) = delimiter(&frames, content) else {
                 continue;
             };
-            self.close(
-                source,
-                lines.end_before(line.start),
-                leaf.take(),
-                frames.drain(level + 1..),
-            );
+            self.close(source, lines.end_before(line.start), leaf.take(), frames.drain(level + 1..));
             let Some(frame) = frames.get_mut(level) else {
                 continue;
             };
@@ -141,9 +129,7 @@ impl<'a> Splitter<'a, '_> {
             if is_message {
                 lines.at = header::first_field(lines.clone());
             }
-            let block = header::read(source, lines.clone(), self.limits, |line| {
-                delimiter(frames, line).is_some()
-            })?;
+            let block = header::read(source, lines.clone(), self.limits, |line| delimiter(frames, line).is_some())?;
             lines.at = block.body;
             let index = self.add(block.fields, parent, is_message)?;
             if let Some(name) = block.omitted {
@@ -151,11 +137,7 @@ impl<'a> Splitter<'a, '_> {
                 let text = format!("{name} is longer than {limit} bytes and was left out");
                 self.warn("header-omitted", Some(index), text);
             }
-            let place = Place {
-                depth: self.depth_below(parent),
-                children: 0,
-                body: block.body,
-            };
+            let place = Place { depth: self.depth_below(parent), children: 0, body: block.body };
             self.places.push(place);
             let rest = source.get(block.body..).unwrap_or_default();
             let Some(entity) = self.entities.get_mut(index) else {
@@ -173,11 +155,7 @@ impl<'a> Splitter<'a, '_> {
                 let reason = format!("multiparts and attached messages nested deeper than {limit}");
                 return Err(Refusal::new(Code::MimeDepth, reason));
             }
-            frames.push(Frame {
-                entity: index,
-                boundary,
-                closed: false,
-            });
+            frames.push(Frame { entity: index, boundary, closed: false });
             if is_multipart {
                 return Ok(None);
             }
@@ -186,12 +164,7 @@ impl<'a> Splitter<'a, '_> {
     }
 
     /// Adds an entity of which the body is not known yet, and returns its index.
-    fn add(
-        &mut self,
-        fields: Vec<Header<'a>>,
-        parent: Option<usize>,
-        is_message: bool,
-    ) -> Result<usize, Refusal> {
+    fn add(&mut self, fields: Vec<Header<'a>>, parent: Option<usize>, is_message: bool) -> Result<usize, Refusal> {
         let index = self.entities.len();
         if index > self.limits.mime_parts {
             let reason = format!("more than {} MIME parts", self.limits.mime_parts);
@@ -216,8 +189,7 @@ impl<'a> Splitter<'a, '_> {
         let Some(parent) = parent else {
             return String::new();
         };
-        let (Some(place), Some(entity)) = (self.places.get_mut(parent), self.entities.get(parent))
-        else {
+        let (Some(place), Some(entity)) = (self.places.get_mut(parent), self.entities.get(parent)) else {
             return String::new();
         };
         place.children += 1;
@@ -228,39 +200,22 @@ impl<'a> Splitter<'a, '_> {
             path => path,
         };
         let number = if is_message { 0 } else { place.children };
-        if above.is_empty() {
-            number.to_string()
-        } else {
-            format!("{above}.{number}")
-        }
+        if above.is_empty() { number.to_string() } else { format!("{above}.{number}") }
     }
 
     fn warn(&mut self, code: &'static str, entity: Option<usize>, text: impl Into<String>) {
-        let place = entity
-            .and_then(|index| self.entities.get(index))
-            .map(|entity| entity.path.clone());
-        self.warnings
-            .push(Warning::new(code, place.unwrap_or_default(), text));
+        let place = entity.and_then(|index| self.entities.get(index)).map(|entity| entity.path.clone());
+        self.warnings.push(Warning::new(code, place.unwrap_or_default(), text));
     }
 
     fn depth_below(&self, parent: Option<usize>) -> usize {
-        parent
-            .and_then(|parent| self.places.get(parent))
-            .map_or(0, |place| place.depth + 1)
+        parent.and_then(|parent| self.places.get(parent)).map_or(0, |place| place.depth + 1)
     }
 
     /// Ends a leaf and the entities of frames at `end`.
-    fn close(
-        &mut self,
-        source: &Raw<'a>,
-        end: usize,
-        leaf: Option<usize>,
-        frames: impl Iterator<Item = Frame>,
-    ) {
+    fn close(&mut self, source: &Raw<'a>, end: usize, leaf: Option<usize>, frames: impl Iterator<Item = Frame>) {
         for index in leaf.into_iter().chain(frames.map(|frame| frame.entity)) {
-            let (Some(entity), Some(place)) =
-                (self.entities.get_mut(index), self.places.get(index))
-            else {
+            let (Some(entity), Some(place)) = (self.entities.get_mut(index), self.places.get(index)) else {
                 continue;
             };
             // The body of a multipart that is scanned again is known already.
@@ -284,9 +239,7 @@ impl<'a> Splitter<'a, '_> {
         self.again += raw.len() as u64;
         if self.again > self.limits.message_bytes {
             let limit = self.limits.message_bytes;
-            let reason = format!(
-                "attached messages and damaged multiparts add up to more than {limit} bytes"
-            );
+            let reason = format!("attached messages and damaged multiparts add up to more than {limit} bytes");
             return Err(Refusal::new(Code::TooLarge, reason));
         }
         if entity.kind == Kind::Multipart {
@@ -310,10 +263,7 @@ impl<'a> Splitter<'a, '_> {
             std::borrow::Cow::Owned(bytes) => Raw::decoded(bytes),
         };
         if self.depth_below(Some(index)) > self.limits.mime_depth {
-            let reason = format!(
-                "attached messages nested deeper than {}",
-                self.limits.mime_depth
-            );
+            let reason = format!("attached messages nested deeper than {}", self.limits.mime_depth);
             return Err(Refusal::new(Code::MimeDepth, reason));
         }
         self.scan(&message, Begin::Message(Some(index)))
@@ -321,41 +271,20 @@ impl<'a> Splitter<'a, '_> {
 }
 
 /// An entity out of its header, as a leaf without a body.
-fn entity<'a>(
-    headers: Vec<Header<'a>>,
-    path: String,
-    parent: Option<usize>,
-    digest: bool,
-) -> Entity<'a> {
-    let first = |name: &str| {
-        headers
-            .iter()
-            .find(|field| field.name.eq_ignore_ascii_case(name))
-    };
+fn entity<'a>(headers: Vec<Header<'a>>, path: String, parent: Option<usize>, digest: bool) -> Entity<'a> {
+    let first = |name: &str| headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
     let value = |name: &str| first(name).map(|field| header::unfold(&field.value));
     // `ContentType`: Trustwave SEG.
     let (media_type, parameters) = match value("content-type").or_else(|| value("contenttype")) {
         Some(value) => content_type(&value),
         None => (None, Vec::new()),
     };
-    let default = if digest {
-        "message/rfc822"
-    } else {
-        "text/plain"
-    };
-    let transfer_encoding = value("content-transfer-encoding")
-        .map(|value| token(&value))
-        .unwrap_or_default();
+    let default = if digest { "message/rfc822" } else { "text/plain" };
+    let transfer_encoding = value("content-transfer-encoding").map(|value| token(&value)).unwrap_or_default();
     let file_name = value("content-disposition")
         .and_then(|value| parameter(&content_type(&value).1, "filename"))
         .or_else(|| parameter(&parameters, "name"))
-        .map(|name| {
-            if name.len() > FILE_NAME_BYTES {
-                name
-            } else {
-                header::decode_words(&name)
-            }
-        });
+        .map(|name| if name.len() > FILE_NAME_BYTES { name } else { header::decode_words(&name) });
     Entity {
         path,
         parent,
@@ -380,32 +309,17 @@ fn content_type(value: &str) -> (Option<String>, Vec<(String, String)>) {
         Some(value) => value.trim_end_matches('"').to_owned(),
         None => value,
     };
-    (
-        media_type,
-        parsed
-            .params
-            .into_iter()
-            .map(|(name, value)| (name, unquote(value)))
-            .collect(),
-    )
+    (media_type, parsed.params.into_iter().map(|(name, value)| (name, unquote(value))).collect())
 }
 
 /// The token a value begins with, in lower case.
 fn token(value: &str) -> String {
     let is_token = |char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char);
-    value
-        .trim()
-        .chars()
-        .take_while(|&char| is_token(char))
-        .map(|char| char.to_ascii_lowercase())
-        .collect()
+    value.trim().chars().take_while(|&char| is_token(char)).map(|char| char.to_ascii_lowercase()).collect()
 }
 
 fn parameter(parameters: &[(String, String)], name: &str) -> Option<String> {
-    parameters
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.clone())
+    parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
 }
 
 /// What an entity with this header, and a body that begins with `rest`, holds. A message under base64 is told later.
@@ -413,10 +327,7 @@ fn kind(entity: &Entity<'_>, rest: &[u8]) -> Kind {
     if entity.content_type.starts_with("multipart/") {
         return Kind::Multipart;
     }
-    let is_plain = !matches!(
-        entity.transfer_encoding.as_str(),
-        "base64" | "quoted-printable"
-    );
+    let is_plain = !matches!(entity.transfer_encoding.as_str(), "base64" | "quoted-printable");
     let head = &rest[..rest.len().min(PEEK_BYTES)];
     let is_declared = is_declared_message(entity);
     if is_plain && (is_declared || (may_be_message(entity) && is_message(head))) {
@@ -430,19 +341,13 @@ fn kind(entity: &Entity<'_>, rest: &[u8]) -> Kind {
 }
 
 fn is_declared_message(entity: &Entity<'_>) -> bool {
-    matches!(
-        entity.content_type.as_str(),
-        "message/rfc822" | "message/global"
-    )
+    matches!(entity.content_type.as_str(), "message/rfc822" | "message/global")
 }
 
 /// A file that may be a message although its type does not say so (Exchange attaches `report.eml`).
 fn may_be_message(entity: &Entity<'_>) -> bool {
     let is_named = entity.file_name.as_deref().is_some_and(|name| {
-        let extension = name
-            .rsplit_once('.')
-            .map(|(_, extension)| extension)
-            .unwrap_or_default();
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
         extension.eq_ignore_ascii_case("eml") || extension.eq_ignore_ascii_case("msg")
     });
     is_named || entity.content_type == "application/octet-stream"
@@ -451,11 +356,7 @@ fn may_be_message(entity: &Entity<'_>) -> bool {
 /// Whether a leaf is a message once its transfer encoding is taken off.
 fn is_encoded_message(entity: &Entity<'_>) -> bool {
     (is_declared_message(entity) || may_be_message(entity))
-        && is_message(&decode::peek(
-            &entity.raw,
-            &entity.transfer_encoding,
-            PEEK_BYTES,
-        ))
+        && is_message(&decode::peek(&entity.raw, &entity.transfer_encoding, PEEK_BYTES))
 }
 
 /// The declared boundary.
@@ -470,15 +371,10 @@ fn boundary(entity: &Entity<'_>) -> Option<Vec<u8>> {
 fn delimiter(frames: &[Frame], line: &[u8]) -> Option<(usize, bool)> {
     let line = line.get(2..)?.trim_ascii_end();
     let find = |closed: bool| {
-        frames
-            .iter()
-            .enumerate()
-            .rev()
-            .filter(|(_, frame)| frame.closed == closed)
-            .find_map(|(level, frame)| {
-                let rest = line.strip_prefix(frame.boundary.as_deref()?)?;
-                (rest.is_empty() || rest == b"--").then_some((level, !rest.is_empty()))
-            })
+        frames.iter().enumerate().rev().filter(|(_, frame)| frame.closed == closed).find_map(|(level, frame)| {
+            let rest = line.strip_prefix(frame.boundary.as_deref()?)?;
+            (rest.is_empty() || rest == b"--").then_some((level, !rest.is_empty()))
+        })
     };
     find(false).or_else(|| find(true))
 }
@@ -491,9 +387,7 @@ fn guess_boundary(raw: &[u8]) -> Option<Vec<u8>> {
     while let Some(line) = lines.next() {
         let content = lines.content(line);
         if let Some(candidate) = candidate.take()
-            && content
-                .get(..8)
-                .is_some_and(|name| name.eq_ignore_ascii_case(b"content-"))
+            && content.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"content-"))
         {
             let boundary = lines.content(candidate).get(2..)?.trim_ascii_end();
             return Some(boundary.to_vec());
@@ -526,17 +420,12 @@ fn in_order(entities: Vec<Entity<'_>>) -> Vec<Entity<'_>> {
     for (new, &old) in order.iter().enumerate() {
         position[old] = new;
     }
-    let mut sorted: Vec<(usize, Entity<'_>)> = entities
-        .into_iter()
-        .enumerate()
-        .map(|(old, entity)| (position[old], entity))
-        .collect();
+    let mut sorted: Vec<(usize, Entity<'_>)> =
+        entities.into_iter().enumerate().map(|(old, entity)| (position[old], entity)).collect();
     sorted.sort_by_key(|&(new, _)| new);
     let mut sorted: Vec<Entity<'_>> = sorted.into_iter().map(|(_, entity)| entity).collect();
     for entity in &mut sorted {
-        entity.parent = entity
-            .parent
-            .and_then(|parent| position.get(parent).copied());
+        entity.parent = entity.parent.and_then(|parent| position.get(parent).copied());
     }
     sorted
 }

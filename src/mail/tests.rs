@@ -15,21 +15,12 @@ fn shape_within(message: &[u8], limits: &Limits) -> Vec<String> {
     };
     assert_tree(&mail);
     let mut lines: Vec<String> = mail.entities.iter().map(line).collect();
-    lines.extend(
-        mail.warnings
-            .iter()
-            .map(|warning| format!("warning {} at {}", warning.code, warning.place)),
-    );
+    lines.extend(mail.warnings.iter().map(|warning| format!("warning {} at {}", warning.code, warning.place)));
     lines
 }
 
 fn line(entity: &Entity<'_>) -> String {
-    let Entity {
-        path,
-        kind,
-        content_type,
-        ..
-    } = entity;
+    let Entity { path, kind, content_type, .. } = entity;
     let path = if path.is_empty() { "-" } else { path };
     match kind {
         Kind::Leaf => {
@@ -46,22 +37,14 @@ fn assert_tree(mail: &Mail<'_>) {
     for (index, entity) in mail.entities.iter().enumerate() {
         assert!(entity.parent.is_some() == (index > 0));
         assert!(entity.parent.is_none_or(|parent| parent < index));
-        let children = mail
-            .entities
-            .iter()
-            .filter(|child| child.parent == Some(index))
-            .count();
+        let children = mail.entities.iter().filter(|child| child.parent == Some(index)).count();
         match entity.kind {
             Kind::Leaf => assert_eq!(children, 0, "{}", entity.path),
             Kind::Multipart => assert!(children > 0, "{}", entity.path),
             Kind::Message => assert_eq!(children, 1, "{}", entity.path),
         }
     }
-    let mut paths: Vec<&str> = mail
-        .entities
-        .iter()
-        .map(|entity| entity.path.as_str())
-        .collect();
+    let mut paths: Vec<&str> = mail.entities.iter().map(|entity| entity.path.as_str()).collect();
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths.len(), mail.entities.len(), "{paths:?}");
@@ -71,83 +54,44 @@ fn assert_tree(mail: &Mail<'_>) {
 fn messages_are_taken_apart() {
     let cases: &[(&str, &str, &[&str])] = &[
         ("nothing", "", &["- text/plain \"\""]),
-        (
-            "one part",
-            "From: a\n\nbody\n",
-            &["- text/plain \"body\\n\""],
-        ),
+        ("one part", "From: a\n\nbody\n", &["- text/plain \"body\\n\""]),
         ("no body", "From: a\nTo: b\n", &["- text/plain \"\""]),
-        (
-            "no message",
-            "<feedback xmlns:x='y'>",
-            &["- text/plain \"<feedback xmlns:x='y'>\""],
-        ),
+        ("no message", "<feedback xmlns:x='y'>", &["- text/plain \"<feedback xmlns:x='y'>\""]),
         ("JSON", "{\"a\": 1}", &["- text/plain \"{\\\"a\\\": 1}\""]),
-        (
-            "text",
-            "Hello\nthere: x\n\ny",
-            &["- text/plain \"Hello\\nthere: x\\n\\ny\""],
-        ),
+        ("text", "Hello\nthere: x\n\ny", &["- text/plain \"Hello\\nthere: x\\n\\ny\""]),
         (
             "two parts",
             "Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n--b\r\n\r\none\r\n--b\r\n\
              Content-Type: TEXT/XML\r\n\r\ntwo\r\n\r\n--b--\r\nepilogue",
-            &[
-                "- Multipart",
-                "1 text/plain \"one\"",
-                "2 text/xml \"two\\r\\n\"",
-            ],
+            &["- Multipart", "1 text/plain \"one\"", "2 text/xml \"two\\r\\n\""],
         ),
         (
             "no closing delimiter",
             "Content-Type: multipart/mixed; boundary=\"b\"\n\n--b\n\none\n--b\n\ntwo\n",
-            &[
-                "- Multipart",
-                "1 text/plain \"one\"",
-                "2 text/plain \"two\\n\"",
-            ],
+            &["- Multipart", "1 text/plain \"one\"", "2 text/plain \"two\\n\""],
         ),
         (
             "an inner multipart without closing delimiter",
             "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/alternative; boundary=b\n\n\
              --b\n\none\n--a\n\ntwo\n--a--\n",
-            &[
-                "- Multipart",
-                "1 Multipart",
-                "1.1 text/plain \"one\"",
-                "2 text/plain \"two\"",
-            ],
+            &["- Multipart", "1 Multipart", "1.1 text/plain \"one\"", "2 text/plain \"two\""],
         ),
         (
             "a boundary that is the beginning of another, and one that ends like a closing delimiter",
             "Content-Type: multipart/mixed; boundary=B\n\n--BB\n\nno\n--B\n\
              Content-Type: multipart/mixed; boundary=B--x--\n\n--B--x--\n\none\n--B--x----\n--B\n\ntwo\n--B--\n--B--x--\n",
-            &[
-                "- Multipart",
-                "1 Multipart",
-                "1.1 text/plain \"one\"",
-                "2 text/plain \"two\"",
-            ],
+            &["- Multipart", "1 Multipart", "1.1 text/plain \"one\"", "2 text/plain \"two\""],
         ),
         (
             "one boundary for two multiparts",
             "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=b\n\n\
              --b\n\none\n--b--\n--b\n\ntwo\n--b--\n",
-            &[
-                "- Multipart",
-                "1 Multipart",
-                "1.1 text/plain \"one\"",
-                "2 text/plain \"two\"",
-            ],
+            &["- Multipart", "1 Multipart", "1.1 text/plain \"one\"", "2 text/plain \"two\""],
         ),
         (
             "parts behind the closing delimiter",
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b--\n--b\n\ntwo\n",
-            &[
-                "- Multipart",
-                "1 text/plain \"one\"",
-                "2 text/plain \"two\\n\"",
-            ],
+            &["- Multipart", "1 text/plain \"one\"", "2 text/plain \"two\\n\""],
         ),
         (
             "white space behind a delimiter, and in the boundary",
@@ -158,11 +102,7 @@ fn messages_are_taken_apart() {
         (
             "no boundary",
             "Content-Type: multipart/mixed\n\nhello\n--\n--=_1\nContent-Type: text/xml\n\none\n--=_1--\n",
-            &[
-                "- Multipart",
-                "1 text/xml \"one\"",
-                "warning boundary-guessed at ",
-            ],
+            &["- Multipart", "1 text/xml \"one\"", "warning boundary-guessed at "],
         ),
         (
             "another boundary than declared, within parts",
@@ -179,21 +119,14 @@ fn messages_are_taken_apart() {
         (
             "a multipart without parts",
             "Content-Type: multipart/mixed; boundary=x\n\n<feedback/>\n",
-            &[
-                "- multipart/mixed \"<feedback/>\\n\"",
-                "warning boundary-missing at ",
-            ],
+            &["- multipart/mixed \"<feedback/>\\n\"", "warning boundary-missing at "],
         ),
         (
             "an unfinished quote",
             "Content-Type: multipart/mixed; boundary=\"b\n\n--b\n\none\n--b--",
             &["- Multipart", "1 text/plain \"one\""],
         ),
-        (
-            "ContentType (Trustwave SEG)",
-            "ContentType: text/xml\n\nx",
-            &["- text/xml \"x\""],
-        ),
+        ("ContentType (Trustwave SEG)", "ContentType: text/xml\n\nx", &["- text/xml \"x\""]),
         (
             "a parameter on a line of its own, without its field (Microsoft, [Preview] reports)",
             "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/gzip;\nname=\"a:b.xml.gz\"\n\
@@ -220,11 +153,7 @@ fn messages_are_taken_apart() {
             "Content-Transfer-Encoding: base64\nQUJDQUJDQUJDQUJDQUJDQUJD\n\n",
             &["- text/plain \"ABCABCABCABCABCABC\""],
         ),
-        (
-            "white space for the empty line",
-            "From: a\n \t\nHello\n",
-            &["- text/plain \"Hello\\n\""],
-        ),
+        ("white space for the empty line", "From: a\n \t\nHello\n", &["- text/plain \"Hello\\n\""]),
         (
             "white space for the empty line before parts",
             "Content-Type: multipart/mixed; boundary=b\r\n \r\n--b\r\nContent-Type: text/xml\r\n\r\none\r\n--b--\r\n",
@@ -245,26 +174,10 @@ fn messages_are_taken_apart() {
             "Content-Type: multipart/mixed; boundary=b\r\r\n\r\r\n--b\r\r\n\r\r\none\r\r\n--b--\r\r\n",
             &["- Multipart", "1 text/plain \"one\\r\""],
         ),
-        (
-            "From line",
-            "From a@b Wed Jul  2 01:02:03 2025\nSubject: x\n\ny",
-            &["- text/plain \"y\""],
-        ),
-        (
-            "quoted From line",
-            ">From a@b Wed Jul  2 01:02:03 2025\nSubject: x\n\ny",
-            &["- text/plain \"y\""],
-        ),
-        (
-            "byte order mark",
-            "\u{FEFF}Subject: x\n\ny",
-            &["- text/plain \"y\""],
-        ),
-        (
-            "empty lines first",
-            "\r\n\r\nSubject: x\r\n\r\ny",
-            &["- text/plain \"y\""],
-        ),
+        ("From line", "From a@b Wed Jul  2 01:02:03 2025\nSubject: x\n\ny", &["- text/plain \"y\""]),
+        ("quoted From line", ">From a@b Wed Jul  2 01:02:03 2025\nSubject: x\n\ny", &["- text/plain \"y\""]),
+        ("byte order mark", "\u{FEFF}Subject: x\n\ny", &["- text/plain \"y\""]),
+        ("empty lines first", "\r\n\r\nSubject: x\r\n\r\ny", &["- text/plain \"y\""]),
         (
             "an attached message",
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: message/rfc822\n\n\
@@ -293,24 +206,13 @@ fn messages_are_taken_apart() {
             "an attached message in an attached message",
             "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\n\
              Content-Type: multipart/mixed; boundary=b\n\n--b\n\none",
-            &[
-                "- Message",
-                "0 Message",
-                "0.0 Multipart",
-                "0.1 text/plain \"one\"",
-            ],
+            &["- Message", "0 Message", "0.0 Multipart", "0.1 text/plain \"one\""],
         ),
         (
             "an attached message without a header",
             "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n--b\n\
              Content-Type: message/rfc822\n\n<feedback/>\n--b--",
-            &[
-                "- Multipart",
-                "1 Message",
-                "1.0 text/plain \"\"",
-                "2 Message",
-                "2.0 text/plain \"<feedback/>\"",
-            ],
+            &["- Multipart", "1 Message", "1.0 text/plain \"\"", "2 Message", "2.0 text/plain \"<feedback/>\""],
         ),
         (
             "a digest",
@@ -323,13 +225,7 @@ fn messages_are_taken_apart() {
             "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\
              Content-Transfer-Encoding: base64\n\nVG86IHgKQ29udGVudC1UeXBlOiBtdWx0aXBhcnQvbWl4ZWQ7IGJvdW5kYXJ5PWMKCi0tYwoKb25l\n\
              Ci0tYy0tCg==\n--b\n\ntwo\n--b--\n",
-            &[
-                "- Multipart",
-                "1 Message",
-                "1.0 Multipart",
-                "1.1 text/plain \"one\"",
-                "2 text/plain \"two\"",
-            ],
+            &["- Multipart", "1 Message", "1.0 Multipart", "1.1 text/plain \"one\"", "2 text/plain \"two\""],
         ),
         (
             "base64 that is no message under message/rfc822",
@@ -351,13 +247,7 @@ fn messages_are_taken_apart() {
             "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/octet-stream; name=x.eml\n\n\
              Received: y\nTo: x\n\nbody\n--b\nContent-Type: text/plain\n\
              Content-Disposition: attachment; filename=x.EML\nContent-Transfer-Encoding: base64\n\nVG86IHgKCnk=\n--b--",
-            &[
-                "- Multipart",
-                "1 Message",
-                "1.0 text/plain \"body\"",
-                "2 Message",
-                "2.0 text/plain \"y\"",
-            ],
+            &["- Multipart", "1 Message", "1.0 text/plain \"body\"", "2 Message", "2.0 text/plain \"y\""],
         ),
         (
             "parts that stay as they are",
@@ -404,40 +294,16 @@ fn content_types_are_read_leniently() {
 #[test]
 fn file_names_are_decoded() {
     let cases = [
-        (
-            "Content-Disposition: attachment; filename=\"a!b.xml.gz\"",
-            Some("a!b.xml.gz"),
-        ),
+        ("Content-Disposition: attachment; filename=\"a!b.xml.gz\"", Some("a!b.xml.gz")),
         ("Content-Type: x/y; name=a.zip", Some("a.zip")),
-        (
-            "Content-Type: x/y; name=a.zip\nContent-Disposition: attachment; filename=b.zip",
-            Some("b.zip"),
-        ),
-        (
-            "Content-Type: x/y; name=a.zip\nContent-Disposition: inline",
-            Some("a.zip"),
-        ),
+        ("Content-Type: x/y; name=a.zip\nContent-Disposition: attachment; filename=b.zip", Some("b.zip")),
+        ("Content-Type: x/y; name=a.zip\nContent-Disposition: inline", Some("a.zip")),
         // Amazon SES.
-        (
-            "Content-Type: x/y;\n name*0=\"a.xm\"; name*1=\"l.gz\"",
-            Some("a.xml.gz"),
-        ),
-        (
-            "Content-Disposition: attachment; filename*=UTF-8''b%C3%BCcher.xml",
-            Some("bücher.xml"),
-        ),
-        (
-            "Content-Type: x/y; name=\"=?utf-8?Q?b=C3=BCcher.xml?=\"",
-            Some("bücher.xml"),
-        ),
-        (
-            "Content-Disposition: attachment; filename=\"a;b.xml\"",
-            Some("a;b.xml"),
-        ),
-        (
-            "Content-Disposition: attachment; filename=\"../../x",
-            Some("../../x"),
-        ),
+        ("Content-Type: x/y;\n name*0=\"a.xm\"; name*1=\"l.gz\"", Some("a.xml.gz")),
+        ("Content-Disposition: attachment; filename*=UTF-8''b%C3%BCcher.xml", Some("bücher.xml")),
+        ("Content-Type: x/y; name=\"=?utf-8?Q?b=C3=BCcher.xml?=\"", Some("bücher.xml")),
+        ("Content-Disposition: attachment; filename=\"a;b.xml\"", Some("a;b.xml")),
+        ("Content-Disposition: attachment; filename=\"../../x", Some("../../x")),
         ("Content-Disposition: attachment", None),
     ];
     for (header, expected) in cases {
@@ -449,14 +315,12 @@ fn file_names_are_decoded() {
 
 #[test]
 fn header_fields_are_found_and_unfolded() {
-    let message = b"Subject:  =?utf-8?B?QsO8?=\r\n =?utf-8?Q?cher?= \r\nReceived: one\r\nRECEIVED : two\r\n\ttabbed\r\n\
+    let message =
+        b"Subject:  =?utf-8?B?QsO8?=\r\n =?utf-8?Q?cher?= \r\nReceived: one\r\nRECEIVED : two\r\n\ttabbed\r\n\
         X: caf\xE9 \0\x1B\r\nEmpty:\r\n\r\n";
     let mail = parse(message, &Limits::default()).unwrap();
     let root = &mail.entities[0];
-    assert_eq!(
-        root.header("subject").unwrap(),
-        "=?utf-8?B?QsO8?= =?utf-8?Q?cher?="
-    );
+    assert_eq!(root.header("subject").unwrap(), "=?utf-8?B?QsO8?= =?utf-8?Q?cher?=");
     assert_eq!(root.header_decoded("Subject").unwrap().trim(), "Bücher");
     assert_eq!(root.headers_named("received"), ["one", "two\ttabbed"]);
     assert_eq!(root.header("x").unwrap(), "caf\u{FFFD} \0\u{1B}");
@@ -475,16 +339,9 @@ fn bounds_are_kept() {
         message_bytes: 400,
         ..Limits::default()
     };
-    let parts = |count: usize| {
-        format!(
-            "Content-Type: multipart/mixed; boundary=b\n\n{}",
-            "--b\n\n\n".repeat(count)
-        )
-    };
+    let parts = |count: usize| format!("Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n\n\n".repeat(count));
     let nested = |count: usize| {
-        let level = |level: usize| {
-            format!("Content-Type: multipart/mixed; boundary={level}\n\n--{level}\n")
-        };
+        let level = |level: usize| format!("Content-Type: multipart/mixed; boundary={level}\n\n--{level}\n");
         (0..count).map(level).collect::<String>()
     };
     let messages = |count: usize| "Content-Type: message/rfc822\n\n".repeat(count);
@@ -496,31 +353,17 @@ fn bounds_are_kept() {
         (nested(3), Some(Code::MimeDepth)),
         (messages(2), None),
         (messages(3), Some(Code::MimeDepth)),
-        (
-            format!("A: {}\n\n", "b".repeat(150).replace("bbbbbbb", "b\n b\n b")),
-            None,
-        ),
+        (format!("A: {}\n\n", "b".repeat(150).replace("bbbbbbb", "b\n b\n b")), None),
         ("A: b\n".repeat(39) + "\n", None),
         ("A: b\n".repeat(41) + "\n", Some(Code::Headers)),
         (inner("A: b\n".repeat(41)), Some(Code::Headers)),
         (format!("To: {}\n\n", "a, ".repeat(50)), None),
-        (
-            format!("Content-Type: {}\n\n", "a".repeat(51)),
-            Some(Code::Headers),
-        ),
-        (
-            inner(format!("Content-Disposition: {}\n\n", "a ".repeat(51))),
-            Some(Code::Headers),
-        ),
-        (
-            format!("Authentication-Results: {}\n\n", "a\n ".repeat(20)),
-            Some(Code::Headers),
-        ),
+        (format!("Content-Type: {}\n\n", "a".repeat(51)), Some(Code::Headers)),
+        (inner(format!("Content-Disposition: {}\n\n", "a ".repeat(51))), Some(Code::Headers)),
+        (format!("Authentication-Results: {}\n\n", "a\n ".repeat(20)), Some(Code::Headers)),
     ];
     for (message, expected) in cases {
-        let found = parse(message.as_bytes(), &limits)
-            .err()
-            .map(|refusal| refusal.code);
+        let found = parse(message.as_bytes(), &limits).err().map(|refusal| refusal.code);
         assert_eq!(found, expected, "{message:?}");
     }
     let parameters: String = (0..200).map(|number| format!("; a{number}=b")).collect();
@@ -532,10 +375,7 @@ fn bounds_are_kept() {
         "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\nTo: x\n\n{}",
         "x=\n".repeat(200)
     );
-    assert_eq!(
-        parse(encoded.as_bytes(), &limits).unwrap_err().code,
-        Code::TooLarge
-    );
+    assert_eq!(parse(encoded.as_bytes(), &limits).unwrap_err().code, Code::TooLarge);
 }
 
 #[test]

@@ -74,12 +74,7 @@ impl FileSource {
                 Place::Stdin => seen.insert(PathBuf::from("-")),
             });
         }
-        FileSource {
-            pending,
-            mbox: None,
-            message_bytes,
-            stdin: Some(input),
-        }
+        FileSource { pending, mbox: None, message_bytes, stdin: Some(input) }
     }
 
     /// The next message of the mbox that is open, if one is.
@@ -100,19 +95,11 @@ impl FileSource {
                 return taken.map(Some);
             }
         };
-        let Piece {
-            index,
-            is_last,
-            content,
-        } = piece;
+        let Piece { index, is_last, content } = piece;
         // A single message with an envelope line is a mail that was saved so, not an mbox.
         let origin = origin((index > 0 || !is_last).then_some(index));
         Ok(Some(match content {
-            Ok(bytes) => Taken::Message(Message {
-                origin,
-                bytes,
-                received_at: open.received_at,
-            }),
+            Ok(bytes) => Taken::Message(Message { origin, bytes, received_at: open.received_at }),
             Err(bytes) => too_large(origin, bytes, self.message_bytes),
         }))
     }
@@ -123,11 +110,7 @@ impl FileSource {
         match std::fs::metadata(&path) {
             Ok(metadata) if !metadata.is_file() => {
                 let reason = "neither a file nor a directory".to_owned();
-                return Ok(Some(Taken::Refused {
-                    origin,
-                    bytes: 0,
-                    refusal: Refused::Unreadable(reason),
-                }));
+                return Ok(Some(Taken::Refused { origin, bytes: 0, refusal: Refused::Unreadable(reason) }));
             }
             Ok(_) => {}
             Err(error) => return unreadable(origin, &error).map(Some),
@@ -157,11 +140,7 @@ impl FileSource {
         }
         if is_mbox(&bytes) {
             let reader: Box<dyn BufRead + Send> = Box::new(io::Cursor::new(bytes).chain(reader));
-            self.mbox = Some(OpenMbox {
-                mbox: Mbox::new(reader, self.message_bytes),
-                path,
-                received_at,
-            });
+            self.mbox = Some(OpenMbox { mbox: Mbox::new(reader, self.message_bytes), path, received_at });
             return Ok(None);
         }
         let limit = self.message_bytes;
@@ -172,14 +151,8 @@ impl FileSource {
         bytes.reserve_exact((length as usize).saturating_sub(bytes.len()));
         let more = limit.saturating_add(1).saturating_sub(bytes.len() as u64);
         match reader.take(more).read_to_end(&mut bytes) {
-            Ok(_) if bytes.len() as u64 > limit => {
-                Ok(Some(too_large(origin, bytes.len() as u64, limit)))
-            }
-            Ok(_) => Ok(Some(Taken::Message(Message {
-                origin,
-                bytes,
-                received_at,
-            }))),
+            Ok(_) if bytes.len() as u64 > limit => Ok(Some(too_large(origin, bytes.len() as u64, limit))),
+            Ok(_) => Ok(Some(Taken::Message(Message { origin, bytes, received_at }))),
             Err(error) => unreadable(origin, &error).map(Some),
         }
     }
@@ -194,15 +167,9 @@ impl Source for FileSource {
             let taken = match self.pending.pop_front() {
                 None => return Ok(None),
                 Some(Place::File(path)) => self.take_file(path)?,
-                Some(Place::Unreadable(path, error)) => {
-                    Some(unreadable(origin(Some(&path), None), &error)?)
-                }
+                Some(Place::Unreadable(path, error)) => Some(unreadable(origin(Some(&path), None), &error)?),
                 Some(Place::Stdin) => match self.stdin.take() {
-                    Some(stdin) => self.take(
-                        Box::new(BufReader::with_capacity(64 << 10, stdin)),
-                        None,
-                        None,
-                    )?,
+                    Some(stdin) => self.take(Box::new(BufReader::with_capacity(64 << 10, stdin)), None, None)?,
                     None => None,
                 },
             };
@@ -225,20 +192,13 @@ impl Source for FileSource {
 
 fn origin(path: Option<&Path>, index: Option<u32>) -> Origin {
     match path {
-        Some(path) => Origin::File {
-            path: path.to_owned(),
-            index,
-        },
+        Some(path) => Origin::File { path: path.to_owned(), index },
         None => Origin::Stdin { index },
     }
 }
 
 fn too_large(origin: Origin, bytes: u64, limit: u64) -> Taken {
-    Taken::Refused {
-        origin,
-        bytes,
-        refusal: Refused::TooLarge { limit },
-    }
+    Taken::Refused { origin, bytes, refusal: Refused::TooLarge { limit } }
 }
 
 /// A file that can not be read, unless that is no fault of the file: out of memory or file descriptors, nothing else
@@ -246,17 +206,9 @@ fn too_large(origin: Origin, bytes: u64, limit: u64) -> Taken {
 fn unreadable(origin: Origin, error: &io::Error) -> Result<Taken, Error> {
     // ENFILE and EMFILE.
     if matches!(error.raw_os_error(), Some(23 | 24)) || error.kind() == io::ErrorKind::OutOfMemory {
-        return Err(Error {
-            kind: ErrorKind::Temporary,
-            place: origin.to_string(),
-            reason: error.to_string(),
-        });
+        return Err(Error { kind: ErrorKind::Temporary, place: origin.to_string(), reason: error.to_string() });
     }
-    Ok(Taken::Refused {
-        origin,
-        bytes: 0,
-        refusal: Refused::Unreadable(error.to_string()),
-    })
+    Ok(Taken::Refused { origin, bytes: 0, refusal: Refused::Unreadable(error.to_string()) })
 }
 
 /// When the file was last written, seconds since the epoch.
@@ -264,9 +216,7 @@ fn modified_at(metadata: &Metadata) -> Option<i64> {
     let modified = metadata.modified().ok()?;
     match modified.duration_since(std::time::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()).ok(),
-        Err(before) => i64::try_from(before.duration().as_secs())
-            .ok()
-            .map(|seconds| -seconds),
+        Err(before) => i64::try_from(before.duration().as_secs()).ok().map(|seconds| -seconds),
     }
 }
 
@@ -288,23 +238,12 @@ mod tests {
                 Taken::Message(message) => {
                     let is_stdin = matches!(message.origin, Origin::Stdin { .. });
                     assert_eq!(message.received_at.is_none(), is_stdin);
-                    format!(
-                        "{}: {}",
-                        message.origin,
-                        String::from_utf8_lossy(&message.bytes)
-                    )
+                    format!("{}: {}", message.origin, String::from_utf8_lossy(&message.bytes))
                 }
-                Taken::Refused {
-                    origin,
-                    bytes,
-                    refusal,
-                } => format!("{origin}: {bytes} {refusal:?}"),
+                Taken::Refused { origin, bytes, refusal } => format!("{origin}: {bytes} {refusal:?}"),
             });
         }
-        found
-            .iter()
-            .map(|line| line.replace(&format!("{}/", root.display()), ""))
-            .collect()
+        found.iter().map(|line| line.replace(&format!("{}/", root.display()), "")).collect()
     }
 
     fn source(paths: &[&Path], stdin: &'static str, limit: u64) -> FileSource {
@@ -334,27 +273,14 @@ mod tests {
         symlink(path("else"), path("tree/else")).unwrap();
         symlink(path("else/e.eml"), path("tree/link.eml")).unwrap();
         symlink(path("nowhere"), path("tree/broken.eml")).unwrap();
-        let found = taken(
-            source(&[&path("tree"), &path("tree/c.xml")], "", 100),
-            root.path(),
-        );
-        let mut expected = vec![
-            "tree/a: ",
-            "tree/b/10.eml: 10",
-            "tree/b/2.eml: 2",
-            "tree/c.xml: <feedback/>",
-        ];
+        let found = taken(source(&[&path("tree"), &path("tree/c.xml")], "", 100), root.path());
+        let mut expected = vec!["tree/a: ", "tree/b/10.eml: 10", "tree/b/2.eml: 2", "tree/c.xml: <feedback/>"];
         expected.push("tree/link.eml: e");
-        let (refused, read): (Vec<&str>, Vec<&str>) = found
-            .iter()
-            .map(String::as_str)
-            .partition(|line| line.contains("Unreadable"));
+        let (refused, read): (Vec<&str>, Vec<&str>) =
+            found.iter().map(String::as_str).partition(|line| line.contains("Unreadable"));
         assert_eq!(read, expected);
         assert_eq!(refused.len(), 1, "{refused:?}");
-        assert!(
-            refused[0].starts_with("tree/broken.eml: 0 Unreadable"),
-            "{refused:?}"
-        );
+        assert!(refused[0].starts_with("tree/broken.eml: 0 Unreadable"), "{refused:?}");
     }
 
     #[test]
@@ -364,15 +290,7 @@ mod tests {
         for directory in ["cur", "new", "tmp", ".Sent/cur", ".Sent/new"] {
             fs::create_dir_all(path(directory)).unwrap();
         }
-        for file in [
-            "cur/1:2,S",
-            "cur/2:2,",
-            "new/3",
-            "tmp/4",
-            ".Sent/cur/5",
-            "dovecot-uidlist",
-            "new/.6",
-        ] {
+        for file in ["cur/1:2,S", "cur/2:2,", "new/3", "tmp/4", ".Sent/cur/5", "dovecot-uidlist", "new/.6"] {
             fs::write(path(file), "mail").unwrap();
         }
         let found = taken(source(&[root.path()], "", 100), root.path());
@@ -386,10 +304,7 @@ mod tests {
         fs::write(path("two"), format!("{FROM}{MAIL}\n{FROM}{MAIL}")).unwrap();
         fs::write(path("one"), format!("{FROM}{MAIL}")).unwrap();
         fs::write(path("quoting"), format!("{MAIL}\n{FROM}Also: text\n")).unwrap();
-        let found = taken(
-            source(&[&path("two"), &path("one"), &path("quoting")], "", 100),
-            root.path(),
-        );
+        let found = taken(source(&[&path("two"), &path("one"), &path("quoting")], "", 100), root.path());
         assert_eq!(
             found,
             [
@@ -412,14 +327,8 @@ mod tests {
         let files = source.remaining();
         let mut messages = 0;
         while let Some(taken) = source.next().unwrap() {
-            let Taken::Message(message) = taken else {
-                panic!("{taken:?}")
-            };
-            assert!(
-                matches!(message.origin, Origin::File { index: None, .. }),
-                "{}",
-                message.origin
-            );
+            let Taken::Message(message) = taken else { panic!("{taken:?}") };
+            assert!(matches!(message.origin, Origin::File { index: None, .. }), "{}", message.origin);
             messages += 1;
         }
         assert_eq!(files, Some(messages));
@@ -429,20 +338,10 @@ mod tests {
     fn standard_input_may_be_any_of_them() {
         let none = Path::new("");
         assert_eq!(taken(source(&[], MAIL, 100), none), [format!("-: {MAIL}")]);
-        assert_eq!(
-            taken(source(&[Path::new("-")], MAIL, 100), none),
-            [format!("-: {MAIL}")]
-        );
-        let mbox =
-            "From a Wed Jul  2 01:02:03 2025\nA: 1\n\n\nFrom b Wed Jul  2 01:02:03 2025\nB: 2\n";
-        assert_eq!(
-            taken(source(&[], mbox, 100), none),
-            ["-#0: A: 1\n\n", "-#1: B: 2\n"]
-        );
-        assert_eq!(
-            taken(source(&[], MAIL, 5), none),
-            ["-: 27 TooLarge { limit: 5 }"]
-        );
+        assert_eq!(taken(source(&[Path::new("-")], MAIL, 100), none), [format!("-: {MAIL}")]);
+        let mbox = "From a Wed Jul  2 01:02:03 2025\nA: 1\n\n\nFrom b Wed Jul  2 01:02:03 2025\nB: 2\n";
+        assert_eq!(taken(source(&[], mbox, 100), none), ["-#0: A: 1\n\n", "-#1: B: 2\n"]);
+        assert_eq!(taken(source(&[], MAIL, 5), none), ["-: 27 TooLarge { limit: 5 }"]);
     }
 
     #[test]
@@ -450,34 +349,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         fs::write(path("large"), "x".repeat(200)).unwrap();
-        fs::write(
-            path("box"),
-            format!("{FROM}A: {}\n\n{FROM}B: 2\n", "x".repeat(200)),
-        )
-        .unwrap();
+        fs::write(path("box"), format!("{FROM}A: {}\n\n{FROM}B: 2\n", "x".repeat(200))).unwrap();
         fs::write(path("good"), "good").unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).unwrap();
-        let paths = [
-            path("large"),
-            path("missing"),
-            path("box"),
-            path("pipe"),
-            path("good"),
-        ];
+        let paths = [path("large"), path("missing"), path("box"), path("pipe"), path("good")];
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
         let found = taken(source(&paths, "", 100), root.path());
         assert_eq!(found[0], "large: 200 TooLarge { limit: 100 }");
-        assert!(
-            found[1].starts_with("missing: 0 Unreadable(\"No such file"),
-            "{}",
-            found[1]
-        );
+        assert!(found[1].starts_with("missing: 0 Unreadable(\"No such file"), "{}", found[1]);
         assert_eq!(found[2], "box#0: 204 TooLarge { limit: 100 }");
         assert_eq!(found[3], "box#1: B: 2\n");
-        assert_eq!(
-            found[4],
-            "pipe: 0 Unreadable(\"neither a file nor a directory\")"
-        );
+        assert_eq!(found[4], "pipe: 0 Unreadable(\"neither a file nor a directory\")");
         assert_eq!(found[5..], ["good: good"]);
     }
 

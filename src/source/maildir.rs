@@ -16,10 +16,7 @@ pub(super) enum Found {
 /// Everything below `root`, depth first and by name. Hidden entries are skipped, and so are links to directories, so
 /// that the walk ends. Of a Maildir only `cur` and `new` are looked at, and directories that are not its own.
 pub(super) fn walk(root: &Path, found: &mut impl FnMut(Found)) {
-    let mut stack = vec![Entry {
-        path: root.to_owned(),
-        is_directory: true,
-    }];
+    let mut stack = vec![Entry { path: root.to_owned(), is_directory: true }];
     while let Some(Entry { path, is_directory }) = stack.pop() {
         if !is_directory {
             found(Found::File(path));
@@ -42,14 +39,8 @@ struct Entry {
 }
 
 /// The entries of one directory that are walked.
-fn list(
-    directory: &Path,
-    entries: &mut Vec<Entry>,
-    unreadable: &mut impl FnMut(PathBuf, io::Error),
-) -> io::Result<()> {
-    let is_maildir = ["cur", "new"]
-        .iter()
-        .all(|name| directory.join(name).is_dir());
+fn list(directory: &Path, entries: &mut Vec<Entry>, unreadable: &mut impl FnMut(PathBuf, io::Error)) -> io::Result<()> {
+    let is_maildir = ["cur", "new"].iter().all(|name| directory.join(name).is_dir());
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();

@@ -26,26 +26,15 @@ pub(super) struct Mbox<R> {
 
 /// Whether a file that begins with `head` is an mbox: a `From ` line, and a header field after it.
 pub(super) fn is_mbox(head: &[u8]) -> bool {
-    let mut lines = head
-        .split_inclusive(|&byte| byte == b'\n')
-        .skip_while(|line| is_from(line));
+    let mut lines = head.split_inclusive(|&byte| byte == b'\n').skip_while(|line| is_from(line));
     head.starts_with(b"From ") && lines.next().is_some_and(is_field)
 }
 
 impl<R: BufRead> Mbox<R> {
     /// Reads an mbox from its first `From ` line on. Messages of more than `message_bytes` are only counted.
     pub fn new(reader: R, message_bytes: u64) -> Self {
-        let lines = Lines {
-            reader,
-            ahead: None,
-            goes_on: false,
-        };
-        Mbox {
-            lines,
-            message_bytes,
-            index: 0,
-            ended: false,
-        }
+        let lines = Lines { reader, ahead: None, goes_on: false };
+        Mbox { lines, message_bytes, index: 0, ended: false }
     }
 
     /// The next message.
@@ -57,12 +46,7 @@ impl<R: BufRead> Mbox<R> {
         if self.ended {
             return Ok(None);
         }
-        let mut message = Gathered {
-            bytes: Vec::new(),
-            length: 0,
-            empty_line: 0,
-            limit: self.message_bytes,
-        };
+        let mut message = Gathered { bytes: Vec::new(), length: 0, empty_line: 0, limit: self.message_bytes };
         let mut place = Place::default();
         self.ended = true;
         while let Some(line) = self.lines.next()? {
@@ -77,11 +61,7 @@ impl<R: BufRead> Mbox<R> {
         }
         let index = self.index;
         self.index = self.index.saturating_add(1);
-        Ok(Some(Piece {
-            index,
-            is_last: self.ended,
-            content: message.finish(),
-        }))
+        Ok(Some(Piece { index, is_last: self.ended, content: message.finish() }))
     }
 }
 
@@ -109,9 +89,7 @@ impl Place {
         self.after_empty_line = is_empty;
         let begins = line.starts_with(b"--");
         let goes_on = is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t");
-        let describes = line
-            .get(..8)
-            .is_some_and(|name| name.eq_ignore_ascii_case(b"content-"));
+        let describes = line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"content-"));
         self.has_content_field = !begins && (self.has_content_field || describes);
         self.in_part_header = !is_empty && (begins || (self.in_part_header && goes_on));
     }
@@ -128,16 +106,9 @@ struct Gathered {
 
 impl Gathered {
     fn add(&mut self, line: &Line) {
-        let Line {
-            bytes: line,
-            is_begun,
-        } = line;
+        let Line { bytes: line, is_begun } = line;
         self.length += line.len() as u64;
-        self.empty_line = if *is_begun && matches!(&line[..], b"\n" | b"\r\n") {
-            line.len()
-        } else {
-            0
-        };
+        self.empty_line = if *is_begun && matches!(&line[..], b"\n" | b"\r\n") { line.len() } else { 0 };
         if self.length - self.empty_line as u64 <= self.limit {
             self.bytes.extend_from_slice(line);
         } else {
@@ -180,13 +151,8 @@ impl<R: BufRead> Lines<R> {
 
     fn read(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
-        (&mut self.reader)
-            .take(LINE_BYTES)
-            .read_until(b'\n', &mut bytes)?;
-        let line = Line {
-            is_begun: !self.goes_on,
-            bytes,
-        };
+        (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut bytes)?;
+        let line = Line { is_begun: !self.goes_on, bytes };
         self.goes_on = !line.bytes.ends_with(b"\n");
         Ok((!line.bytes.is_empty()).then_some(line))
     }
@@ -208,10 +174,7 @@ fn is_from(line: &[u8]) -> bool {
 
 /// `name:`, but not the beginning of an URL.
 fn is_field(line: &[u8]) -> bool {
-    let length = line
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        .count();
+    let length = line.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
     let rest = line.get(length..).unwrap_or_default().trim_ascii_start();
     length > 0 && rest.starts_with(b":") && !rest.starts_with(b"://")
 }
@@ -224,23 +187,18 @@ fn is_separator(line: &[u8]) -> bool {
     };
     let rest = String::from_utf8_lossy(rest);
     let words: Vec<&str> = rest.split_ascii_whitespace().take(16).collect();
-    matches!(words[..], [] | ["-"])
-        || (0..words.len()).any(|at| words.get(at..).is_some_and(begins_with_date))
+    matches!(words[..], [] | ["-"]) || (0..words.len()).any(|at| words.get(at..).is_some_and(begins_with_date))
 }
 
 fn begins_with_date(words: &[&str]) -> bool {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let [weekday, month, day, time, rest @ ..] = words else {
         return false;
     };
-    let is_in = |range: std::ops::RangeInclusive<u32>, text: &str| {
-        text.parse().is_ok_and(|value| range.contains(&value))
-    };
-    let known =
-        |names: &[&str], word: &str| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let is_in =
+        |range: std::ops::RangeInclusive<u32>, text: &str| text.parse().is_ok_and(|value| range.contains(&value));
+    let known = |names: &[&str], word: &str| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     let is_time = time.split(':').count() >= 2 && time.split(':').all(|part| is_in(0..=60, part));
     known(&DAYS, weekday)
         && known(&MONTHS, month)
@@ -272,28 +230,41 @@ mod tests {
             ("no empty line at the end", format!("{FROM}A: 1\n\nx"), vec!["A: 1\n\nx"]),
             (
                 "carriage returns",
-                "From a Wed Jul  2 01:02:03 2025\r\nA: 1\r\n\r\nx\r\n\r\nFrom b Wed Jul  2 01:02:03 2025\r\nB: 2\r\n".into(),
+                "From a Wed Jul  2 01:02:03 2025\r\nA: 1\r\n\r\nx\r\n\r\nFrom b Wed Jul  2 01:02:03 2025\r\nB: 2\r\n"
+                    .into(),
                 vec!["A: 1\r\n\r\nx\r\n", "B: 2\r\n"],
             ),
             ("no date", format!("{FROM}A: 1\n\nx\n\nFrom here on: y\n\n"), vec!["A: 1\n\nx\n\nFrom here on: y\n"]),
-            ("no empty line before it", format!("{FROM}A: 1\n\nx\n{FROM}B: 2\n"), vec![
-                "A: 1\n\nx\nFrom a@b Wed Jul  2 01:02:03 2025\nB: 2\n",
-            ]),
-            ("no field after it", format!("{FROM}A: 1\n\n{FROM}he wrote\n"), vec![
-                "A: 1\n\nFrom a@b Wed Jul  2 01:02:03 2025\nhe wrote\n",
-            ]),
-            ("quoted", format!("{FROM}A: 1\n\n>{FROM}B: 2\n"), vec![
-                "A: 1\n\n>From a@b Wed Jul  2 01:02:03 2025\nB: 2\n",
-            ]),
-            ("time zone", "From a Wed Jul 02 01:02:03 +0000 2025\nA: 1\n\n\nFrom b Wed Jul 2 01:02 CEST 2025\nB: 2\n".into(), vec![
-                "A: 1\n\n", "B: 2\n",
-            ]),
-            ("Thunderbird", "From \nA: 1\n\nx\n\nFrom \nB: 2\n\n\nFrom - Wed Jul  2 01:02:03 2025\nC: 3\n".into(), vec![
-                "A: 1\n\nx\n", "B: 2\n\n", "C: 3\n",
-            ]),
+            (
+                "no empty line before it",
+                format!("{FROM}A: 1\n\nx\n{FROM}B: 2\n"),
+                vec!["A: 1\n\nx\nFrom a@b Wed Jul  2 01:02:03 2025\nB: 2\n"],
+            ),
+            (
+                "no field after it",
+                format!("{FROM}A: 1\n\n{FROM}he wrote\n"),
+                vec!["A: 1\n\nFrom a@b Wed Jul  2 01:02:03 2025\nhe wrote\n"],
+            ),
+            (
+                "quoted",
+                format!("{FROM}A: 1\n\n>{FROM}B: 2\n"),
+                vec!["A: 1\n\n>From a@b Wed Jul  2 01:02:03 2025\nB: 2\n"],
+            ),
+            (
+                "time zone",
+                "From a Wed Jul 02 01:02:03 +0000 2025\nA: 1\n\n\nFrom b Wed Jul 2 01:02 CEST 2025\nB: 2\n".into(),
+                vec!["A: 1\n\n", "B: 2\n"],
+            ),
+            (
+                "Thunderbird",
+                "From \nA: 1\n\nx\n\nFrom \nB: 2\n\n\nFrom - Wed Jul  2 01:02:03 2025\nC: 3\n".into(),
+                vec!["A: 1\n\nx\n", "B: 2\n\n", "C: 3\n"],
+            ),
             (
                 "a From line in the third part of a complaint (Yahoo)",
-                format!("{FROM}A: 1\n\n--b\nContent-Type: message/rfc822;\n x=y\n\n{FROM}B: 2\n\n--b--\n\n{FROM}C: 3\n"),
+                format!(
+                    "{FROM}A: 1\n\n--b\nContent-Type: message/rfc822;\n x=y\n\n{FROM}B: 2\n\n--b--\n\n{FROM}C: 3\n"
+                ),
                 vec![
                     "A: 1\n\n--b\nContent-Type: message/rfc822;\n x=y\n\nFrom a@b Wed Jul  2 01:02:03 2025\nB: 2\n\n--b--\n",
                     "C: 3\n",
@@ -307,17 +278,10 @@ mod tests {
         ];
         for (name, mbox, expected) in cases {
             let found = pieces(&mbox, 1000);
-            let texts: Vec<&str> = found
-                .iter()
-                .map(|(_, _, text)| text.as_deref().unwrap())
-                .collect();
+            let texts: Vec<&str> = found.iter().map(|(_, _, text)| text.as_deref().unwrap()).collect();
             assert_eq!(texts, expected, "{name}");
             let last: Vec<bool> = found.iter().map(|(_, is_last, _)| *is_last).collect();
-            assert_eq!(
-                last.iter().rposition(|last| *last),
-                Some(texts.len() - 1),
-                "{name}"
-            );
+            assert_eq!(last.iter().rposition(|last| *last), Some(texts.len() - 1), "{name}");
             assert_eq!(last.iter().filter(|last| **last).count(), 1, "{name}");
         }
     }
@@ -341,14 +305,8 @@ mod tests {
         let cases = [
             ("From a Wed Jul  2 01:02:03 2025\nA: 1\n", true),
             ("From a\r\nA: 1\r\n", true),
-            (
-                "From a Wed Jul  2 01:02:03 2025\n>From b Wed Jul  2 01:02:03 2025\nA: 1\n",
-                true,
-            ),
-            (
-                "From: a\nTo: b\n\nFrom c Wed Jul  2 01:02:03 2025\nA: 1\n",
-                false,
-            ),
+            ("From a Wed Jul  2 01:02:03 2025\n>From b Wed Jul  2 01:02:03 2025\nA: 1\n", true),
+            ("From: a\nTo: b\n\nFrom c Wed Jul  2 01:02:03 2025\nA: 1\n", false),
             ("From here on, there is text\nand more of it\n", false),
             ("From a", false),
             ("", false),

@@ -28,33 +28,17 @@ impl<'a> Gzip<'a> {
             Header::Length(length) => length,
             Header::Cut => return Err(refuse(Code::Truncated, "the gzip header is cut")),
             Header::Foreign => {
-                return Err(refuse(
-                    Code::Unsupported,
-                    "gzip of a compression method other than deflate",
-                ));
+                return Err(refuse(Code::Unsupported, "gzip of a compression method other than deflate"));
             }
         };
-        Ok(Gzip {
-            bytes,
-            at: header,
-            inflate: Inflate::new(),
-            ended: false,
-            warnings: Vec::new(),
-        })
+        Ok(Gzip { bytes, at: header, inflate: Inflate::new(), ended: false, warnings: Vec::new() })
     }
 
     /// Checks the trailer of the member that just ended, and goes to the next one, if there is one.
     fn end_member(&mut self) -> io::Result<()> {
         let end = self.at + self.inflate.used;
-        let Some((trailer, rest)) = self
-            .bytes
-            .get(end..)
-            .and_then(|rest| rest.split_first_chunk::<8>())
-        else {
-            return Err(refuse(
-                Code::Truncated,
-                "the gzip file ends before its checksum",
-            ));
+        let Some((trailer, rest)) = self.bytes.get(end..).and_then(|rest| rest.split_first_chunk::<8>()) else {
+            return Err(refuse(Code::Truncated, "the gzip file ends before its checksum"));
         };
         let [a, b, c, d, e, f, g, h] = *trailer;
         if u32::from_le_bytes([a, b, c, d]) != self.inflate.crc() {
@@ -72,10 +56,7 @@ impl<'a> Gzip<'a> {
                 self.inflate.restart();
             }
             Header::Cut if rest.starts_with(&[0x1F, 0x8B]) => {
-                return Err(refuse(
-                    Code::Truncated,
-                    "the header of a further gzip member is cut",
-                ));
+                return Err(refuse(Code::Truncated, "the header of a further gzip member is cut"));
             }
             Header::Cut | Header::Foreign => {
                 self.ended = true;
@@ -92,15 +73,9 @@ impl<'a> Gzip<'a> {
         }
         let length = rest.len();
         if rest.iter().all(|&byte| byte == 0) {
-            self.warn(
-                "gzip-trailing-zeros",
-                format!("{length} zero bytes follow the last member"),
-            );
+            self.warn("gzip-trailing-zeros", format!("{length} zero bytes follow the last member"));
         } else {
-            self.warn(
-                "gzip-trailing-junk",
-                format!("{length} bytes follow the last member and were ignored"),
-            );
+            self.warn("gzip-trailing-junk", format!("{length} bytes follow the last member and were ignored"));
         }
     }
 

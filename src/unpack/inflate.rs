@@ -27,16 +27,8 @@ pub(super) struct Inflate {
 
 impl Inflate {
     pub fn new() -> Self {
-        let decoder = IDLE
-            .with_borrow_mut(Vec::pop)
-            .unwrap_or_else(|| Decompress::new(false));
-        let mut inflate = Inflate {
-            decoder: Some(decoder),
-            crc: Crc::new(),
-            used: 0,
-            made: 0,
-            ended: false,
-        };
+        let decoder = IDLE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Decompress::new(false));
+        let mut inflate = Inflate { decoder: Some(decoder), crc: Crc::new(), used: 0, made: 0, ended: false };
         inflate.restart();
         inflate
     }
@@ -80,10 +72,7 @@ impl Inflate {
                     return Err(refuse(Code::Corrupt, reason));
                 }
                 Ok(_) if !self.ended && used == 0 => {
-                    let reason = format!(
-                        "the deflate stream ends after {} bytes, before its last block",
-                        input.len()
-                    );
+                    let reason = format!("the deflate stream ends after {} bytes, before its last block", input.len());
                     return Err(refuse(Code::Truncated, reason));
                 }
                 Ok(_) => {}

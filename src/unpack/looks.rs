@@ -113,11 +113,7 @@ fn looks_of_markup(text: &[u8]) -> Looks {
             [b'<', b'!', b'-', b'-', ..] => skip(rest, b"-->"),
             [b'<', b'!', ..] => {
                 let name = rest.get(2..).unwrap_or_default();
-                let name = if starts_with(name, b"doctype") {
-                    name[7..].trim_ascii_start()
-                } else {
-                    name
-                };
+                let name = if starts_with(name, b"doctype") { name[7..].trim_ascii_start() } else { name };
                 if starts_with(name, b"html") {
                     return Looks::Html;
                 }
@@ -164,9 +160,8 @@ fn looks_of_element(name: &[u8], declared: bool) -> Looks {
         b"h3",
         b"blockquote",
     ];
-    let is_name = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':') || *byte >= 0x80
-    };
+    let is_name =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':') || *byte >= 0x80;
     let name = &name[..name.iter().take_while(|byte| is_name(byte)).count()];
     if name.eq_ignore_ascii_case(b"html") {
         return Looks::Html;
@@ -174,14 +169,7 @@ fn looks_of_element(name: &[u8], declared: bool) -> Looks {
     match name.first() {
         _ if declared => Looks::Xml,
         Some(first) if first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80 => {
-            if OF_WEB_PAGES
-                .iter()
-                .any(|known| name.eq_ignore_ascii_case(known))
-            {
-                Looks::Html
-            } else {
-                Looks::Xml
-            }
+            if OF_WEB_PAGES.iter().any(|known| name.eq_ignore_ascii_case(known)) { Looks::Html } else { Looks::Xml }
         }
         _ => Looks::Text,
     }
@@ -196,8 +184,7 @@ fn looks_of_brace(text: &[u8]) -> Looks {
 }
 
 fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
 
 fn skip<'b>(text: &'b [u8], end: &[u8]) -> Option<&'b [u8]> {
@@ -206,7 +193,5 @@ fn skip<'b>(text: &'b [u8], end: &[u8]) -> Option<&'b [u8]> {
 
 /// No control characters but white space and the escapes that older character sets use.
 fn is_text(head: &[u8]) -> bool {
-    !head
-        .iter()
-        .any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C | 0x1B))
+    !head.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C | 0x1B))
 }

@@ -26,10 +26,7 @@ pub struct Budget {
 impl Budget {
     /// A whole message's budget.
     pub fn new(limits: &Limits) -> Self {
-        Budget {
-            bytes: limits.unpacked_bytes,
-            members: limits.archive_members,
-        }
+        Budget { bytes: limits.unpacked_bytes, members: limits.archive_members }
     }
 }
 
@@ -79,10 +76,7 @@ pub fn refusal<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e R
             return Some(refusal);
         }
         // An io::Error made of another error shows that one's source as its own.
-        error = match current
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
+        error = match current.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => current.source(),
         };
@@ -101,18 +95,8 @@ pub fn unpack(
     budget: &mut Budget,
     visit: &mut dyn FnMut(Event<'_>),
 ) {
-    let packed = Packed {
-        bytes,
-        path: path.to_owned(),
-        name: name.map(str::to_owned),
-        depth: 0,
-    };
-    Unpacker {
-        limits,
-        budget,
-        visit,
-    }
-    .dispatch(packed, looks(bytes));
+    let packed = Packed { bytes, path: path.to_owned(), name: name.map(str::to_owned), depth: 0 };
+    Unpacker { limits, budget, visit }.dispatch(packed, looks(bytes));
 }
 
 /// Bytes on their way through the layers.
@@ -150,10 +134,7 @@ impl Unpacker<'_, '_> {
         let is_container = matches!(looks, Looks::Gzip | Looks::Zip);
         if is_container && packed.depth >= self.limits.container_depth {
             let limit = self.limits.container_depth;
-            let refusal = Refusal::new(
-                Code::Nesting,
-                format!("containers nested deeper than {limit}"),
-            );
+            let refusal = Refusal::new(Code::Nesting, format!("containers nested deeper than {limit}"));
             return (self.visit)(Event::Problem(packed.problem(refusal, looks)));
         }
         match looks {
@@ -179,9 +160,7 @@ impl Unpacker<'_, '_> {
         let mut content = match gzip::Gzip::new(packed.bytes) {
             Ok(content) => content,
             Err(error) => {
-                return (self.visit)(Event::Problem(
-                    packed.problem(refusal_of(&error), Looks::Gzip),
-                ));
+                return (self.visit)(Event::Problem(packed.problem(refusal_of(&error), Looks::Gzip)));
             }
         };
         let outcome = self.content(&mut content, inner(packed.name.clone()));
@@ -196,9 +175,7 @@ impl Unpacker<'_, '_> {
                 let refusal = Refusal::new(Code::Empty, "gzip of nothing");
                 (self.visit)(Event::Problem(packed.problem(refusal, Looks::Gzip)));
             }
-            Outcome::Refused(refusal) => {
-                (self.visit)(Event::Problem(packed.problem(refusal, Looks::Gzip)))
-            }
+            Outcome::Refused(refusal) => (self.visit)(Event::Problem(packed.problem(refusal, Looks::Gzip))),
         }
     }
 
@@ -220,15 +197,8 @@ impl Unpacker<'_, '_> {
         }
         self.budget.members -= archive.members.len();
         if archive.repeated_names > 0 {
-            let text = format!(
-                "{} members bear a name that another has; all were read",
-                archive.repeated_names
-            );
-            (self.visit)(Event::Warning(Warning::new(
-                "zip-duplicate-names",
-                packed.path.clone(),
-                text,
-            )));
+            let text = format!("{} members bear a name that another has; all were read", archive.repeated_names);
+            (self.visit)(Event::Warning(Warning::new("zip-duplicate-names", packed.path.clone(), text)));
         }
         let mut nothing = true;
         for (number, member) in (1..).zip(&archive.members) {
@@ -247,24 +217,11 @@ impl Unpacker<'_, '_> {
     }
 
     /// Unpacks one member; true when nothing was told of it. Breaks when the message's bytes are used up.
-    fn member(
-        &mut self,
-        archive: &Packed<'_>,
-        number: usize,
-        member: &zip::Member<'_>,
-    ) -> ControlFlow<(), bool> {
+    fn member(&mut self, archive: &Packed<'_>, number: usize, member: &zip::Member<'_>) -> ControlFlow<(), bool> {
         let name = member.name();
-        let shown = if name.is_empty() {
-            format!("#{number}")
-        } else {
-            name.clone()
-        };
+        let shown = if name.is_empty() { format!("#{number}") } else { name.clone() };
         let path = format!("{}/{shown}", archive.path);
-        let name = if name.is_empty() {
-            archive.name.clone()
-        } else {
-            Some(name)
-        };
+        let name = if name.is_empty() { archive.name.clone() } else { Some(name) };
         let outcome = match member.content() {
             Ok(mut content) => {
                 let inner = Inner {
@@ -285,10 +242,7 @@ impl Unpacker<'_, '_> {
             }
             Outcome::Done => return ControlFlow::Continue(false),
             Outcome::PassedOver => return ControlFlow::Continue(true),
-            Outcome::Empty => Refusal::new(
-                Code::Corrupt,
-                "nothing in a member that should hold something",
-            ),
+            Outcome::Empty => Refusal::new(Code::Corrupt, "nothing in a member that should hold something"),
             Outcome::Refused(refusal) => refusal,
         };
         let head = member.packed();
@@ -302,11 +256,7 @@ impl Unpacker<'_, '_> {
             head: head[..head.len().min(Problem::HEAD_BYTES)].to_vec(),
         }));
         // Every member after this one would be refused for the same reason.
-        if self.budget.bytes == 0 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(false)
-        }
+        if self.budget.bytes == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(false) }
     }
 
     /// Unpacks one layer and goes on with what comes out.
@@ -317,28 +267,16 @@ impl Unpacker<'_, '_> {
         outcome
     }
 
-    fn content_into(
-        &mut self,
-        content: &mut dyn Read,
-        inner: Inner,
-        whole: &mut Vec<u8>,
-    ) -> Outcome {
+    fn content_into(&mut self, content: &mut dyn Read, inner: Inner, whole: &mut Vec<u8>) -> Outcome {
         let mut bounded = Bounded::new(content, self.limits, self.budget);
-        if let Err(error) = (&mut bounded)
-            .take(WHOLE_BYTES as u64 + 1)
-            .read_to_end(whole)
-        {
+        if let Err(error) = (&mut bounded).take(WHOLE_BYTES as u64 + 1).read_to_end(whole) {
             return Outcome::Refused(refusal_of(&error));
         }
         if whole.is_empty() {
             return Outcome::Empty;
         }
         let is_whole = whole.len() <= WHOLE_BYTES;
-        let looks = if is_whole {
-            looks(whole)
-        } else {
-            looks::looks_at_head(whole)
-        };
+        let looks = if is_whole { looks(whole) } else { looks::looks_at_head(whole) };
         if inner.is_link && looks == Looks::Text {
             return Outcome::PassedOver;
         }
@@ -358,15 +296,7 @@ impl Unpacker<'_, '_> {
                 return Outcome::Refused(Refusal::new(Code::TooLarge, reason));
             }
         }
-        self.dispatch(
-            Packed {
-                bytes: whole,
-                path: inner.path,
-                name: inner.name,
-                depth: inner.depth,
-            },
-            looks,
-        );
+        self.dispatch(Packed { bytes: whole, path: inner.path, name: inner.name, depth: inner.depth }, looks);
         Outcome::Done
     }
 }
@@ -412,9 +342,7 @@ fn stream(
 }
 
 fn refusal_of(error: &io::Error) -> Refusal {
-    refusal(error)
-        .cloned()
-        .unwrap_or_else(|| Refusal::new(Code::Corrupt, error.to_string()))
+    refusal(error).cloned().unwrap_or_else(|| Refusal::new(Code::Corrupt, error.to_string()))
 }
 
 /// Counts what comes out against the bounds.
@@ -428,12 +356,7 @@ struct Bounded<'c, 'u> {
 
 impl<'c, 'u> Bounded<'c, 'u> {
     fn new(content: &'c mut dyn Read, limits: &'u Limits, budget: &'u mut Budget) -> Self {
-        Bounded {
-            content,
-            left: limits.document_bytes,
-            limits,
-            budget,
-        }
+        Bounded { content, left: limits.document_bytes, limits, budget }
     }
 }
 
@@ -446,10 +369,7 @@ impl Read for Bounded<'_, '_> {
         }
         if made > self.budget.bytes {
             self.budget.bytes = 0;
-            let reason = format!(
-                "the message unpacks to more than {} bytes",
-                self.limits.unpacked_bytes
-            );
+            let reason = format!("the message unpacks to more than {} bytes", self.limits.unpacked_bytes);
             return Err(inflate::refuse(Code::TooLarge, reason));
         }
         self.left -= made;

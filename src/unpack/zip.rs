@@ -75,10 +75,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Archive<'_>, Refusal> {
     match (found, wrong) {
         (Some(entries), _) => archive(bytes, entries),
         (None, Some(refusal)) => Err(refusal),
-        (None, None) if empty => Ok(Archive {
-            members: Vec::new(),
-            repeated_names: 0,
-        }),
+        (None, None) if empty => Ok(Archive { members: Vec::new(), repeated_names: 0 }),
         (None, None) => Err(corrupt("the zip archive ends without its directory")),
     }
 }
@@ -126,9 +123,7 @@ fn end_record(bytes: &[u8], at: usize) -> Option<End> {
         directory_size: u64::from(u32_at(record, 12)?),
         directory_at: u64::from(u32_at(record, 16)?),
     };
-    let is_64 = end.entries == 0xFFFF
-        || end.directory_size == 0xFFFF_FFFF
-        || end.directory_at == 0xFFFF_FFFF;
+    let is_64 = end.entries == 0xFFFF || end.directory_size == 0xFFFF_FFFF || end.directory_at == 0xFFFF_FFFF;
     if is_64 && let Some(wide) = end_record_64(bytes, at) {
         end = wide;
     }
@@ -167,9 +162,7 @@ fn directory<'a>(bytes: &'a [u8], end: &End) -> Result<Option<Vec<Entry<'a>>>, R
     if end.entries == 0 && end.directory_size == 0 {
         return Ok(None);
     }
-    let size = usize::try_from(end.directory_size)
-        .ok()
-        .filter(|&size| size <= end.at);
+    let size = usize::try_from(end.directory_size).ok().filter(|&size| size <= end.at);
     let Some(size) = size else {
         return Err(corrupt("the zip directory is larger than the archive"));
     };
@@ -178,43 +171,25 @@ fn directory<'a>(bytes: &'a [u8], end: &End) -> Result<Option<Vec<Entry<'a>>>, R
     let mut shift = (at as u64).wrapping_sub(end.directory_at);
     if !bytes[at..].starts_with(ENTRY) {
         // Or something stands between the directory and its end record.
-        at = usize::try_from(end.directory_at)
-            .ok()
-            .filter(|&at| at < end.at)
-            .unwrap_or(at);
+        at = usize::try_from(end.directory_at).ok().filter(|&at| at < end.at).unwrap_or(at);
         shift = 0;
     }
-    let Some(mut rest) = bytes
-        .get(at..(at + size).min(end.at))
-        .filter(|rest| rest.starts_with(ENTRY))
-    else {
-        return Err(corrupt(
-            "the zip directory is not where the end record says",
-        ));
+    let Some(mut rest) = bytes.get(at..(at + size).min(end.at)).filter(|rest| rest.starts_with(ENTRY)) else {
+        return Err(corrupt("the zip directory is not where the end record says"));
     };
     let mut entries = Vec::new();
     while rest.starts_with(ENTRY) {
         if entries.len() as u64 >= ENTRIES_READ {
-            return Err(Refusal::new(
-                Code::TooManyEntries,
-                format!("more than {ENTRIES_READ} members"),
-            ));
+            return Err(Refusal::new(Code::TooManyEntries, format!("more than {ENTRIES_READ} members")));
         }
         let Some((entry, after)) = entry(rest, shift) else {
-            return Err(corrupt(format!(
-                "zip directory entry {} is cut",
-                entries.len() + 1
-            )));
+            return Err(corrupt(format!("zip directory entry {} is cut", entries.len() + 1)));
         };
         entries.push(entry);
         rest = after;
     }
     if entries.len() as u64 != end.entries {
-        let reason = format!(
-            "the zip directory holds {} entries, its end says {}",
-            entries.len(),
-            end.entries
-        );
+        let reason = format!("the zip directory holds {} entries, its end says {}", entries.len(), end.entries);
         return Err(corrupt(reason));
     }
     Ok(Some(entries))
@@ -226,8 +201,7 @@ fn entry(bytes: &[u8], shift: u64) -> Option<(Entry<'_>, &[u8])> {
     let (name, rest) = rest.split_at_checked(usize::from(u16_at(fixed, 28)?))?;
     let (extra, rest) = rest.split_at_checked(usize::from(u16_at(fixed, 30)?))?;
     let (_comment, rest) = rest.split_at_checked(usize::from(u16_at(fixed, 32)?))?;
-    let (mut packed_size, mut size) =
-        (u64::from(u32_at(fixed, 20)?), u64::from(u32_at(fixed, 24)?));
+    let (mut packed_size, mut size) = (u64::from(u32_at(fixed, 20)?), u64::from(u32_at(fixed, 24)?));
     let mut header_at = u64::from(u32_at(fixed, 42)?);
     let mut wide = extra_64(extra);
     for value in [&mut size, &mut packed_size, &mut header_at] {
@@ -251,14 +225,7 @@ fn entry(bytes: &[u8], shift: u64) -> Option<(Entry<'_>, &[u8])> {
     };
     // An offset that lies is out of the archive, which is found when the header is looked for.
     let header_at = usize::try_from(header_at.wrapping_add(shift)).unwrap_or(usize::MAX);
-    Some((
-        Entry {
-            member,
-            header_at,
-            packed_size,
-        },
-        rest,
-    ))
+    Some((Entry { member, header_at, packed_size }, rest))
 }
 
 /// The 64-bit values of an entry.
@@ -279,28 +246,13 @@ fn archive<'a>(bytes: &'a [u8], entries: Vec<Entry<'a>>) -> Result<Archive<'a>, 
     let mut ranges = Vec::with_capacity(entries.len());
     let mut names = HashSet::with_capacity(entries.len());
     let mut repeated_names = 0;
-    for (
-        number,
-        Entry {
-            mut member,
-            header_at,
-            packed_size,
-        },
-    ) in (1..).zip(entries)
-    {
+    for (number, Entry { mut member, header_at, packed_size }) in (1..).zip(entries) {
         let Some((local_name, data_at)) = local_header(bytes, header_at) else {
-            return Err(corrupt(format!(
-                "member {number} of the zip archive is not where its directory says"
-            )));
+            return Err(corrupt(format!("member {number} of the zip archive is not where its directory says")));
         };
         let data = bytes.get(data_at..).unwrap_or_default();
-        let Some(data) = usize::try_from(packed_size)
-            .ok()
-            .and_then(|size| data.get(..size))
-        else {
-            return Err(corrupt(format!(
-                "member {number} of the zip archive reaches beyond its end"
-            )));
+        let Some(data) = usize::try_from(packed_size).ok().and_then(|size| data.get(..size)) else {
+            return Err(corrupt(format!("member {number} of the zip archive reaches beyond its end")));
         };
         if !data.is_empty() {
             ranges.push((header_at, data_at + data.len()));
@@ -311,19 +263,10 @@ fn archive<'a>(bytes: &'a [u8], entries: Vec<Entry<'a>>) -> Result<Archive<'a>, 
         members.push(member);
     }
     ranges.sort_unstable();
-    if ranges
-        .windows(2)
-        .any(|pair| matches!(pair, [(_, end), (start, _)] if end > start))
-    {
-        return Err(Refusal::new(
-            Code::Overlap,
-            "members of the zip archive share bytes",
-        ));
+    if ranges.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if end > start)) {
+        return Err(Refusal::new(Code::Overlap, "members of the zip archive share bytes"));
     }
-    Ok(Archive {
-        members,
-        repeated_names,
-    })
+    Ok(Archive { members, repeated_names })
 }
 
 /// A local header's name, and where the data behind it starts.
@@ -332,10 +275,7 @@ fn local_header(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     fixed.starts_with(LOCAL_HEADER).then_some(())?;
     let name_length = usize::from(u16_at(fixed, 26)?);
     let name = bytes.get(at + 30..at + 30 + name_length)?;
-    Some((
-        name,
-        at + 30 + name_length + usize::from(u16_at(fixed, 28)?),
-    ))
+    Some((name, at + 30 + name_length + usize::from(u16_at(fixed, 28)?)))
 }
 
 impl<'a> Member<'a> {
@@ -346,11 +286,7 @@ impl<'a> Member<'a> {
 
     /// Nothing that could be a report: directories, empty files, resource forks and folder settings.
     pub fn is_passed_over(&self) -> bool {
-        let base = self
-            .name
-            .rsplit(|&byte| byte == b'/')
-            .next()
-            .unwrap_or_default();
+        let base = self.name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         self.is_empty() || self.name.starts_with(b"__MACOSX/") || base == b".DS_Store"
     }
 
@@ -361,8 +297,7 @@ impl<'a> Member<'a> {
         const KIND: u32 = 0o170_000;
         const SYMBOLIC_LINK: u32 = 0o120_000;
         // Some writers set the mode and leave the system at 0.
-        matches!(self.made_by >> 8, UNIX | MACOS | 0)
-            && (self.attributes >> 16) & KIND == SYMBOLIC_LINK
+        matches!(self.made_by >> 8, UNIX | MACOS | 0) && (self.attributes >> 16) & KIND == SYMBOLIC_LINK
     }
 
     /// Holds nothing: no size, and no more packed bytes than deflate takes for that.
@@ -390,23 +325,14 @@ impl<'a> Member<'a> {
             return Err(Refusal::new(Code::Encrypted, "the member is encrypted"));
         }
         let packed = match self.method {
-            0 => Packed::Stored {
-                at: 0,
-                crc: flate2::Crc::new(),
-            },
+            0 => Packed::Stored { at: 0, crc: flate2::Crc::new() },
             8 => Packed::Deflated(Inflate::new()),
             method => {
-                let reason =
-                    format!("compression method {method} is not read, only stored and deflate are");
+                let reason = format!("compression method {method} is not read, only stored and deflate are");
                 return Err(Refusal::new(Code::Unsupported, reason));
             }
         };
-        Ok(MemberContent {
-            data: self.data,
-            crc: self.crc,
-            size: self.size,
-            packed,
-        })
+        Ok(MemberContent { data: self.data, crc: self.crc, size: self.size, packed })
     }
 }
 
@@ -437,16 +363,11 @@ impl io::Read for MemberContent<'_> {
                 *at += length;
                 (length, *at as u64, crc.sum())
             }
-            Packed::Deflated(inflate) => {
-                (inflate.read(self.data, out)?, inflate.made, inflate.crc())
-            }
+            Packed::Deflated(inflate) => (inflate.read(self.data, out)?, inflate.made, inflate.crc()),
         };
         if made == 0 && (total != self.size || crc != self.crc) {
             let what = if crc != self.crc { "checksum" } else { "size" };
-            return Err(refuse(
-                Code::Corrupt,
-                format!("the {what} of the zip member does not match its directory"),
-            ));
+            return Err(refuse(Code::Corrupt, format!("the {what} of the zip member does not match its directory")));
         }
         Ok(made)
     }

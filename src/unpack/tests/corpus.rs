@@ -19,10 +19,7 @@ struct Found {
 
 impl Found {
     fn xml(&self) -> usize {
-        self.documents
-            .iter()
-            .filter(|(looks, _)| *looks == Looks::Xml)
-            .count()
+        self.documents.iter().filter(|(looks, _)| *looks == Looks::Xml).count()
     }
 }
 
@@ -30,24 +27,15 @@ impl Found {
 fn read(bytes: &[u8], limits: &Limits) -> Found {
     let mut found = Found::default();
     let mut budget = Budget::new(limits);
-    let is_mail = !matches!(
-        looks(bytes),
-        Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Html
-    );
+    let is_mail = !matches!(looks(bytes), Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Html);
     if !is_mail {
         take(bytes, limits, &mut budget, &mut found);
         return found;
     }
     match mail::parse(bytes, limits) {
         Ok(mail) => {
-            found
-                .warnings
-                .extend(mail.warnings.iter().map(|warning| warning.code));
-            for entity in mail
-                .entities
-                .iter()
-                .filter(|entity| entity.kind == Kind::Leaf)
-            {
+            found.warnings.extend(mail.warnings.iter().map(|warning| warning.code));
+            for entity in mail.entities.iter().filter(|entity| entity.kind == Kind::Leaf) {
                 let body = entity.body();
                 take(&body, limits, &mut budget, &mut found);
             }
@@ -63,9 +51,7 @@ fn take(bytes: &[u8], limits: &Limits, budget: &mut Budget, found: &mut Found) {
             Content::Whole(bytes) => found.documents.push((document.looks, bytes.len() as u64)),
             Content::Stream(stream) => match io::copy(stream, &mut io::sink()) {
                 Ok(length) => found.documents.push((document.looks, length)),
-                Err(error) => found
-                    .problems
-                    .push(refusal(&error).map_or(Code::Crash, |refusal| refusal.code)),
+                Err(error) => found.problems.push(refusal(&error).map_or(Code::Crash, |refusal| refusal.code)),
             },
         },
         Event::Warning(warning) => found.warnings.push(warning.code),
@@ -84,11 +70,7 @@ fn files(below: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
-            if path.is_dir() {
-                folders.push(path)
-            } else {
-                found.push(path)
-            }
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
     found.sort();
@@ -103,12 +85,7 @@ fn the_corpus_is_read_in_time() {
         let bytes = std::fs::read(&path).unwrap();
         let start = Instant::now();
         read(&bytes, &Limits::default());
-        assert!(
-            start.elapsed() < Duration::from_secs(2),
-            "{}: {:?}",
-            path.display(),
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(2), "{}: {:?}", path.display(), start.elapsed());
     }
 }
 
@@ -121,40 +98,22 @@ fn the_corpus_yields_the_documents_it_holds() {
     for table in ["synthetic.tsv", "reports.tsv"] {
         let table = std::fs::read_to_string(corpus.join(table)).unwrap();
         for row in table.lines().skip(1) {
-            let [path, verdict, reports, ..] = row.split('\t').collect::<Vec<_>>()[..] else {
-                panic!("{row}")
-            };
+            let [path, verdict, reports, ..] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
             let looks = match verdict {
                 "accept" | "accept-lenient" => Looks::Xml,
                 "tlsrpt" => Looks::Json,
                 _ => continue,
             };
-            let found = read(
-                &std::fs::read(corpus.join(path)).unwrap(),
-                &Limits::default(),
-            );
-            let documents = found
-                .documents
-                .iter()
-                .filter(|(found, _)| *found == looks)
-                .count();
-            assert_eq!(
-                (documents, &found.problems[..]),
-                (reports.parse().unwrap(), &[][..]),
-                "{path}"
-            );
+            let found = read(&std::fs::read(corpus.join(path)).unwrap(), &Limits::default());
+            let documents = found.documents.iter().filter(|(found, _)| *found == looks).count();
+            assert_eq!((documents, &found.problems[..]), (reports.parse().unwrap(), &[][..]), "{path}");
             seen += 1;
         }
     }
     let table = std::fs::read_to_string(corpus.join("hostile/manifest.tsv")).unwrap();
     for row in table.lines().skip(1) {
-        let [path, outcome, _, reason, ..] = row.split('\t').collect::<Vec<_>>()[..] else {
-            panic!("{row}")
-        };
-        let found = read(
-            &std::fs::read(corpus.join("hostile").join(path)).unwrap(),
-            &Limits::default(),
-        );
+        let [path, outcome, _, reason, ..] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let found = read(&std::fs::read(corpus.join("hostile").join(path)).unwrap(), &Limits::default());
         let is_complaint = path.starts_with("mail/f");
         match outcome.split_once(':').unwrap_or((outcome, "")) {
             // The counts of a38 and x18 are of records.
@@ -162,28 +121,16 @@ fn the_corpus_yields_the_documents_it_holds() {
                 assert_eq!(found.xml(), 1, "{path}")
             }
             ("accept", count) if !is_complaint && count != "0" => {
-                assert_eq!(
-                    (found.xml(), &found.problems[..]),
-                    (count.parse().unwrap(), &[][..]),
-                    "{path}"
-                );
+                assert_eq!((found.xml(), &found.problems[..]), (count.parse().unwrap(), &[][..]), "{path}");
             }
             ("refuse", _) if path.contains("/a") || path.contains("/m") => {
                 let refused: Vec<&str> = found.problems.iter().map(|code| code.as_str()).collect();
-                let expected = if path.contains("/a31") {
-                    vec![]
-                } else {
-                    vec![reason]
-                };
+                let expected = if path.contains("/a31") { vec![] } else { vec![reason] };
                 assert_eq!((found.xml(), refused), (0, expected), "{path}");
             }
             // Lines that end with CR alone may be refused, or read with a warning.
             ("not-a-report", _) if path.contains("/m07e") => {
-                assert_eq!(
-                    (found.xml(), &found.warnings[..]),
-                    (1, &["bare-cr"][..]),
-                    "{path}"
-                );
+                assert_eq!((found.xml(), &found.warnings[..]), (1, &["bare-cr"][..]), "{path}");
             }
             ("not-a-report", _) => {
                 assert_eq!((found.xml(), &found.problems[..]), (0, &[][..]), "{path}")
@@ -224,10 +171,7 @@ fn mutated_messages_are_read_to_their_end() {
         b"H4sI",
         b"=",
     ];
-    let archive = zipped(&[
-        ("a.xml", Deflated, REPORT),
-        ("b/c.xml.gz", Stored, &gz(REPORT)),
-    ]);
+    let archive = zipped(&[("a.xml", Deflated, REPORT), ("b/c.xml.gz", Stored, &gz(REPORT))]);
     let mut samples = vec![
         b"Content-Type: multipart/report; boundary=b\n\npre\n--b\nContent-Type: text/plain; name=x\n\nhello\n--b\n\
           Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nVG86IHgKCnk=\n--b\nContent-Type: message/rfc822\n\n\
@@ -239,16 +183,10 @@ fn mutated_messages_are_read_to_their_end() {
         joined(&[&gz(REPORT), &gz(&gz(REPORT)), b"\r\n"]),
     ];
     if let Some(corpus) = corpus() {
-        let small = files(&corpus.join("synthetic"))
-            .into_iter()
-            .map(|path| std::fs::read(path).unwrap());
+        let small = files(&corpus.join("synthetic")).into_iter().map(|path| std::fs::read(path).unwrap());
         samples.extend(small.filter(|bytes| (1..8192).contains(&bytes.len())));
     }
-    let limits = Limits {
-        document_bytes: 1 << 20,
-        unpacked_bytes: 4 << 20,
-        ..Limits::default()
-    };
+    let limits = Limits { document_bytes: 1 << 20, unpacked_bytes: 4 << 20, ..Limits::default() };
     let mut chance = Chance(0xD3A2C);
     for round in 0..6000 {
         let mut bytes = samples[round % samples.len()].clone();
@@ -257,26 +195,15 @@ fn mutated_messages_are_read_to_their_end() {
             let end = (at + chance.below(40)).min(bytes.len());
             match chance.below(5) {
                 0 => drop(bytes.splice(at..at, TOKENS[chance.below(TOKENS.len())].iter().copied())),
-                1 => {
-                    drop(bytes.splice(at..end, TOKENS[chance.below(TOKENS.len())].iter().copied()))
-                }
+                1 => drop(bytes.splice(at..end, TOKENS[chance.below(TOKENS.len())].iter().copied())),
                 2 => drop(bytes.drain(at..end)),
                 3 => bytes.extend_from_within(at..end),
-                _ => bytes
-                    .iter_mut()
-                    .skip(at)
-                    .take(1)
-                    .for_each(|byte| *byte = chance.next() as u8),
+                _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = chance.next() as u8),
             }
         }
         let start = Instant::now();
         read(&bytes, &limits);
-        take(
-            &bytes,
-            &limits,
-            &mut Budget::new(&limits),
-            &mut Found::default(),
-        );
+        take(&bytes, &limits, &mut Budget::new(&limits), &mut Found::default());
         assert!(start.elapsed() < Duration::from_secs(2), "round {round}");
     }
 }
