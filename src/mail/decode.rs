@@ -132,12 +132,18 @@ fn flush(bits: u32, held: u32, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether what follows the padding is no base64: its first line holds something outside the alphabet.
+/// Whether the line ends with the padding and what follows is no base64: the next line holds something outside the
+/// alphabet. Only a little of it is looked at, since padding may come often.
 fn ends_here(rest: &[u8]) -> bool {
-    let text = rest.trim_ascii_start();
-    let text = text.strip_prefix(b"=").unwrap_or(text).trim_ascii_start();
-    let line = text.split(|&byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default().trim_ascii_end();
-    line.iter().any(|&byte| SIXTETS[usize::from(byte)] >= 64 && byte != b'=')
+    let text = &rest[..rest.len().min(160)];
+    let text = text.strip_prefix(b"=").unwrap_or(text);
+    if !text.first().is_some_and(u8::is_ascii_whitespace) {
+        return false;
+    }
+    let text = text.trim_ascii_start();
+    let line = text.split(|&byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let foreign = |&byte: &u8| SIXTETS[usize::from(byte)] >= 64 && byte != b'=';
+    line.trim_ascii_end().iter().any(foreign)
 }
 
 /// Decodes quoted-printable: a soft line break may carry trailing white space, and an `=` that introduces neither a
@@ -211,6 +217,8 @@ mod tests {
             ("QUJDRA==\r\n=====\r\n", b"ABCD"),
             ("QUJDRA==\r\n\r\n-- \r\nScanned by a gateway", b"ABCD"),
             ("QUJDRA==\r\nThis mail was scanned", b"ABCD"),
+            ("QUJDRA==\r\n<p>Scanned</p>", b"ABCD"),
+            ("QUJDRA==QUJD", b"ABCDABC"),
             ("Q", b""),
             ("=QUJD", b"ABC"),
             ("A=QUJD", b"\x01\x05\x09"),

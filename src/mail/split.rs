@@ -14,6 +14,9 @@ use crate::problem::{Code, Refusal, Warning};
 /// Longest file name that is decoded; decoding takes quadratic time.
 const FILE_NAME_BYTES: usize = 2048;
 
+/// Most parameters of one Content-Type; each takes many times the memory of its text.
+const PARAMETERS: usize = 128;
+
 /// Bytes that are looked at to tell whether an attached file is a message.
 const PEEK_BYTES: usize = 4096;
 
@@ -172,7 +175,12 @@ impl<'a> Splitter<'a, '_> {
             && parent
                 .and_then(|parent| self.entities.get(parent))
                 .is_some_and(|p| p.content_type == "multipart/digest");
-        self.entities.push(entity(fields, path, parent, digest));
+        let entity = entity(fields, path, parent, digest);
+        if entity.parameters.len() > PARAMETERS {
+            let reason = format!("more than {PARAMETERS} parameters of one Content-Type");
+            return Err(Refusal::new(Code::Headers, reason));
+        }
+        self.entities.push(entity);
         Ok(index)
     }
 

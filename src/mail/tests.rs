@@ -366,6 +366,10 @@ fn bounds_are_kept() {
         let found = parse(message.as_bytes(), &limits).err().map(|refusal| refusal.code);
         assert_eq!(found, expected, "{message:?}");
     }
+    let parameters: String = (0..200).map(|number| format!("; a{number}=b")).collect();
+    let message = format!("Content-Type: a/b{parameters}\n\n");
+    let refusal = parse(message.as_bytes(), &Limits::default()).unwrap_err();
+    assert_eq!(refusal.code, Code::Headers);
     // What is decoded or read again counts against a message's size.
     let encoded = format!(
         "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\nTo: x\n\n{}",

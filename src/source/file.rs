@@ -316,6 +316,24 @@ mod tests {
         );
     }
 
+    /// Some complaints of Yahoo begin with a `From ` line, and so does the message within.
+    #[test]
+    fn a_complaint_is_one_message() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/feedback");
+        if !corpus.is_dir() {
+            return;
+        }
+        let mut source = source(&[&corpus], "", 1 << 20);
+        let files = source.remaining();
+        let mut messages = 0;
+        while let Some(taken) = source.next().unwrap() {
+            let Taken::Message(message) = taken else { panic!("{taken:?}") };
+            assert!(matches!(message.origin, Origin::File { index: None, .. }), "{}", message.origin);
+            messages += 1;
+        }
+        assert_eq!(files, Some(messages));
+    }
+
     #[test]
     fn standard_input_may_be_any_of_them() {
         let none = Path::new("");
