@@ -99,6 +99,17 @@ pub enum Item {
     Complaint(Box<Complaint>),
 }
 
+impl Item {
+    fn warnings(&mut self) -> &mut Vec<Warning> {
+        match self {
+            Item::Aggregate(report, _) => &mut report.warnings,
+            Item::Failure(report) => &mut report.warnings,
+            Item::Tls(report) => &mut report.warnings,
+            Item::Complaint(complaint) => &mut complaint.warnings,
+        }
+    }
+}
+
 /// The records of a report.
 #[derive(Debug)]
 pub enum Records {
@@ -114,7 +125,7 @@ const HELD_CHUNKS: usize = 4;
 /// Reads a message: a mail, or a bare file of any kind that a mail may carry.
 pub fn read(message: &[u8], name: Option<&str>, settings: &Settings) -> Reading {
     let mut reader =
-        Reader { settings, budget: Budget::new(&settings.limits), reading: Reading::default(), only: None };
+        Reader { settings, budget: Budget::new(&settings.limits), reading: Reading::default(), around: Vec::new(), only: None };
     match unpack::looks(message) {
         Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Empty => reader.bare(message, name),
         Looks::Message | Looks::Html | Looks::Text | Looks::Binary => reader.mail(message, "", 0),
@@ -139,6 +150,7 @@ pub fn replay(
         settings,
         budget: Budget::new(&settings.limits),
         reading: Reading::default(),
+        around: Vec::new(),
         only: Some(Only { part, number, each }),
     };
     match unpack::looks(message) {
@@ -158,6 +170,8 @@ struct Reader<'a> {
     settings: &'a Settings,
     budget: Budget,
     reading: Reading,
+    /// Deviations of the mail or of a container around what is found next.
+    around: Vec<Warning>,
     only: Option<Only<'a>>,
 }
 
@@ -201,6 +215,7 @@ impl Reader<'_> {
                 return self.reading.problems.push(Problem { part: at.into(), ..Problem::whole(refusal, message) });
             }
         };
+        self.around.extend(mail.warnings.iter().cloned());
         let Some(root) = mail.entities.first() else { return };
         if self.reading.head.is_none() {
             self.reading.head = Some(head(root, self.settings));
@@ -233,7 +248,9 @@ impl Reader<'_> {
 
     fn found(&mut self, part: &str, item: Item) {
         if self.only.is_none() {
-            self.reading.found.push(Found { part: part.into(), item });
+            let mut found = Found { part: part.into(), item };
+            found.item.warnings().append(&mut self.around);
+            self.reading.found.push(found);
         }
     }
 
@@ -252,13 +269,11 @@ impl Reader<'_> {
         self.budget = budget;
     }
 
-    /// A deviation of a container belongs to the report that was in it.
+    /// A deviation of a container belongs to the report that was in it, or to the next one where none was yet.
     fn container_warning(&mut self, part: &str, warning: Warning) {
-        let last = self.reading.found.last_mut().filter(|found| found.part.starts_with(part));
-        match last.map(|found| &mut found.item) {
-            Some(Item::Aggregate(report, _)) => report.warnings.push(warning),
-            Some(Item::Tls(report)) => report.warnings.push(warning),
-            _ => {}
+        match self.reading.found.last_mut().filter(|found| found.part.starts_with(part)) {
+            Some(found) => found.item.warnings().push(warning),
+            None => self.around.push(warning),
         }
     }
 

@@ -152,7 +152,7 @@ impl Unpacker<'_, '_> {
 
     fn gzip(&mut self, packed: &Packed<'_>) {
         let inner = |name: Option<String>| Inner {
-            path: format!("{}/gzip", packed.path),
+            path: below(&packed.path, "gzip"),
             name,
             depth: packed.depth + 1,
             is_link: false,
@@ -220,7 +220,7 @@ impl Unpacker<'_, '_> {
     fn member(&mut self, archive: &Packed<'_>, number: usize, member: &zip::Member<'_>) -> ControlFlow<(), bool> {
         let name = member.name();
         let shown = if name.is_empty() { format!("#{number}") } else { name.clone() };
-        let path = format!("{}/{shown}", archive.path);
+        let path = below(&archive.path, &shown);
         let name = if name.is_empty() { archive.name.clone() } else { Some(name) };
         let outcome = match member.content() {
             Ok(mut content) => {
@@ -398,6 +398,11 @@ fn give_back(mut buffer: Vec<u8>) {
             buffers.push(buffer);
         }
     });
+}
+
+/// What stands below a path. A bare file has none, and its members no slash before them.
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
 #[cfg(test)]
