@@ -43,11 +43,7 @@ pub(super) struct Budget {
 impl Budget {
     /// For a command whose answer is a few lines.
     pub fn small(expect: Expect) -> Self {
-        Budget {
-            expect,
-            bytes: 2 << 20,
-            literal: 64 << 10,
-        }
+        Budget { expect, bytes: 2 << 20, literal: 64 << 10 }
     }
 }
 
@@ -94,11 +90,7 @@ struct State {
 
 impl State {
     fn clean(&self, text: String) -> String {
-        let secrets = self
-            .secrets
-            .iter()
-            .map(Secret::expose)
-            .filter(|secret| !secret.is_empty());
+        let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
         secrets.fold(text, |text, secret| text.replace(secret, "…"))
     }
 }
@@ -178,17 +170,11 @@ impl Watch {
         let reason = if state.bye.is_some() {
             "the server said BYE and went silent".to_owned()
         } else if soon >= state.run_until {
-            format!(
-                "the {} for one run are over; the next run goes on from here",
-                seconds(state.timeouts.run)
-            )
+            format!("the {} for one run are over; the next run goes on from here", seconds(state.timeouts.run))
         } else if soon >= state.command_until {
             "the server took too long for its answer".to_owned()
         } else {
-            format!(
-                "no data from the server for {}",
-                seconds(state.timeouts.silence)
-            )
+            format!("no data from the server for {}", seconds(state.timeouts.silence))
         };
         drop(state);
         self.fail(ErrorKind::Temporary, reason, io::ErrorKind::TimedOut)
@@ -264,19 +250,13 @@ impl Watch {
     pub fn bye(&self, said: Said) {
         let mut state = self.state();
         state.command_until = state.command_until.min(Instant::now() + AFTER_BYE);
-        state.bye = Some(Said {
-            text: state.clean(said.text),
-            ..said
-        });
+        state.bye = Some(Said { text: state.clean(said.text), ..said });
     }
 
     /// The tagged line that ends an answer.
     pub fn tagged(&self, said: Said) {
         let mut state = self.state();
-        state.tagged = Some(Said {
-            text: state.clean(said.text),
-            ..said
-        });
+        state.tagged = Some(Said { text: state.clean(said.text), ..said });
     }
 
     /// The `NAMESPACE` data (RFC 2342).
@@ -327,16 +307,9 @@ mod tests {
     use super::*;
 
     fn watch(run: Duration, command: Duration) -> Watch {
-        let timeouts = Timeouts {
-            command,
-            run,
-            ..Timeouts::default()
-        };
+        let timeouts = Timeouts { command, run, ..Timeouts::default() };
         let watch = Watch::new(timeouts, Instant::now() + run);
-        watch.begin(Budget {
-            bytes: 0,
-            ..Budget::small(Expect::Nothing)
-        });
+        watch.begin(Budget { bytes: 0, ..Budget::small(Expect::Nothing) });
         watch
     }
 
@@ -360,29 +333,20 @@ mod tests {
         watch.violation("first".into());
         watch.fail(ErrorKind::Temporary, "second".into(), io::ErrorKind::Other);
         let fault = watch.fault().unwrap();
-        assert_eq!(
-            (fault.kind, fault.reason.as_str()),
-            (ErrorKind::Protocol, "first")
-        );
+        assert_eq!((fault.kind, fault.reason.as_str()), (ErrorKind::Protocol, "first"));
     }
 
     #[test]
     fn bytes_and_lines_are_bounded() {
         let watch = watch(Duration::from_secs(9), Duration::from_secs(9));
-        watch.begin(Budget {
-            bytes: 10,
-            ..Budget::small(Expect::Nothing)
-        });
+        watch.begin(Budget { bytes: 10, ..Budget::small(Expect::Nothing) });
         assert!(watch.count_bytes(10).is_ok());
         assert!(watch.count_bytes(1).is_err());
         for _ in 0..LINES {
             watch.count_line().unwrap();
         }
         assert!(watch.count_line().is_err());
-        watch.begin(Budget {
-            bytes: 10,
-            ..Budget::small(Expect::Nothing)
-        });
+        watch.begin(Budget { bytes: 10, ..Budget::small(Expect::Nothing) });
         assert!(watch.count_bytes(10).is_ok() && watch.count_line().is_ok());
     }
 }
