@@ -1,50 +1,360 @@
 //! The configuration file: TOML, every key with a default, every mistake named with its line.
 
+mod account;
+mod password;
+mod reader;
+
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::limits::Limits;
+pub use account::Account;
+pub use password::Password;
+use reader::{Mistake, Reader, Section};
 
 /// The whole configuration.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The database file.
     pub db: Option<PathBuf>,
-    /// Domains that are ours. Reported policy domains count as ours too.
+    /// Domains that are ours, in lower-case ASCII. Reported policy domains count as ours too.
     pub own_domains: Vec<String>,
     /// Whose `Authentication-Results` to believe: the authserv-id of our own receiving server (RFC 8601, section 2.5).
     pub authserv_id: Option<String>,
-    /// Domains that may send complaints, beside the built-in list of feedback loops.
+    /// Domains that may send complaints, beside the built-in list of feedback loops; in lower-case ASCII.
     pub feedback_senders: Vec<String>,
     /// Bounds on what strangers send.
     pub limits: Limits,
-    /// x
+    /// The IMAP accounts, in the order of the file, with different names.
     pub accounts: Vec<Account>,
 }
-/// x
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Account {
-    /// x
-    pub name: String,
-}
-impl Account {
-    /// x
-    pub fn open(&self, _l: &Limits) -> Result<crate::source::imap::Account, String> {
-        Err("x".into())
-    }
-}
+
+/// Bytes of a configuration file, at most.
+const FILE: u64 = 1 << 20;
 
 impl Config {
     /// Reads the file at `path`, else the first of the default places that exists, else the defaults.
     ///
     /// # Errors
-    /// Text for people: every mistake with file and line.
+    /// Text for people: every mistake on a line of its own, with file and line.
     pub fn load(path: Option<&Path>) -> Result<Config, String> {
-        if let Some(p) = path {
-            return toml::from_str(&std::fs::read_to_string(p).map_err(|e| e.to_string())?).map_err(|e| e.to_string());
+        match Config::find(path)? {
+            Some(path) => Config::read(&path),
+            None => Ok(Config::default()),
         }
-        Ok(Config::default())
+    }
+
+    /// Which file [`Config::load`] reads; `None` when there is none.
+    ///
+    /// # Errors
+    /// A file that was named must be there.
+    pub fn find(path: Option<&Path>) -> Result<Option<PathBuf>, String> {
+        let Some(path) = path else {
+            return Ok(Config::places().into_iter().find(|path| path.exists()));
+        };
+        match fs::metadata(path) {
+            Ok(_) => Ok(Some(path.to_owned())),
+            Err(error) => Err(format!("{}: {error}; `dmarcdb config init` writes one", path.display())),
+        }
+    }
+
+    /// Where the file is looked for if none is named: the user's place, then the system's.
+    pub fn places() -> Vec<PathBuf> {
+        let home = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+        let home = home.filter(|path| path.is_absolute());
+        let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".config")));
+        let mut places = Vec::from_iter(home.map(|home| home.join("dmarcdb/config.toml")));
+        places.push("/etc/dmarcdb/config.toml".into());
+        places
+    }
+
+    /// A file with every key, commented out, at its default.
+    pub fn template() -> &'static str {
+        include_str!("config/template.toml")
+    }
+
+    fn read(path: &Path) -> Result<Config, String> {
+        let problem = |what: &str| format!("{}: {what}", path.display());
+        let file = fs::File::open(path).map_err(|error| problem(&error.to_string()))?;
+        let mut text = String::new();
+        file.take(FILE + 1).read_to_string(&mut text).map_err(|error| problem(&error.to_string()))?;
+        if text.len() as u64 > FILE {
+            return Err(problem("too large for a configuration file"));
+        }
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Config::parse(&text, &folder).map_err(|mistakes| {
+            let lines = mistakes.iter().map(|Mistake { line, text }| format!("{}:{line}: {text}", path.display()));
+            lines.collect::<Vec<_>>().join("\n")
+        })
+    }
+
+    /// Reads `text`; relative paths in it are below `folder`.
+    fn parse(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
+        let mut reader = Reader::new(text, folder);
+        let mut config = Config::default();
+        let top = reader.top();
+        config.take(&mut reader, &top);
+        reader.finish().map(|()| config)
+    }
+
+    fn take(&mut self, reader: &mut Reader<'_>, top: &Section<'_>) {
+        reader.known(top, KEYS);
+        self.db = reader.path(top, "db");
+        self.own_domains = reader.domains(top, "own_domains");
+        self.authserv_id = reader.text(top, "authserv_id").map(|id| id.to_ascii_lowercase());
+        self.feedback_senders = reader.domains(top, "feedback_senders");
+        if let Some(section) = reader.section(top, "limits") {
+            take_limits(&mut self.limits, reader, &section);
+        }
+        for section in reader.sections(top, "account") {
+            if let Some(account) = account::take(reader, &section, &self.accounts) {
+                self.accounts.push(account);
+            }
+        }
+    }
+}
+
+const KEYS: &[&str] = &["db", "own_domains", "authserv_id", "feedback_senders", "limits", "account"];
+
+/// Where a bound is kept.
+enum Bound<'a> {
+    U64(&'a mut u64),
+    Usize(&'a mut usize),
+}
+
+/// Every bound with its key. A bound that is added to [`Limits`] does not compile until it is named here.
+fn bounds(limits: &mut Limits) -> [(&'static str, Bound<'_>); 16] {
+    let Limits {
+        message_bytes,
+        document_bytes,
+        unpacked_bytes,
+        archive_members,
+        container_depth,
+        mime_parts,
+        mime_depth,
+        header_block_bytes,
+        header_field_bytes,
+        xml_depth,
+        value_bytes,
+        records,
+        results_per_record,
+        feedback_fields,
+        complaint_recipients,
+        kept_bytes,
+    } = limits;
+    [
+        ("message_bytes", Bound::U64(message_bytes)),
+        ("document_bytes", Bound::U64(document_bytes)),
+        ("unpacked_bytes", Bound::U64(unpacked_bytes)),
+        ("archive_members", Bound::Usize(archive_members)),
+        ("container_depth", Bound::Usize(container_depth)),
+        ("mime_parts", Bound::Usize(mime_parts)),
+        ("mime_depth", Bound::Usize(mime_depth)),
+        ("header_block_bytes", Bound::Usize(header_block_bytes)),
+        ("header_field_bytes", Bound::Usize(header_field_bytes)),
+        ("xml_depth", Bound::Usize(xml_depth)),
+        ("value_bytes", Bound::Usize(value_bytes)),
+        ("records", Bound::U64(records)),
+        ("results_per_record", Bound::Usize(results_per_record)),
+        ("feedback_fields", Bound::Usize(feedback_fields)),
+        ("complaint_recipients", Bound::Usize(complaint_recipients)),
+        ("kept_bytes", Bound::U64(kept_bytes)),
+    ]
+}
+
+fn take_limits(limits: &mut Limits, reader: &mut Reader<'_>, section: &Section<'_>) {
+    let bounds = bounds(limits);
+    let keys: Vec<&str> = bounds.iter().map(|(key, _)| *key).collect();
+    reader.known(section, &keys);
+    for (key, bound) in bounds {
+        match bound {
+            Bound::U64(bound) => *bound = reader.number(section, key, *bound, 1, u64::MAX),
+            Bound::Usize(bound) => {
+                let value = reader.number(section, key, *bound as u64, 1, u64::from(u32::MAX));
+                *bound = usize::try_from(value).unwrap_or(*bound);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::source::imap::{After, Tls};
+
+    fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+        Config::parse(text, Path::new("/etc/dmarcdb"))
+    }
+
+    /// Every mistake as `line: text`, joined.
+    fn mistakes(text: &str) -> String {
+        let mistakes = parse(text).expect_err(text);
+        let lines = mistakes.iter().map(|mistake| format!("{}: {}", mistake.line, mistake.text));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    const ACCOUNT: &str = "[[account]]\nname = \"a\"\nhost = \"imap.example.com\"\nuser = \"u\"\n\
+        password_env = \"P\"\n";
+
+    #[test]
+    fn reads_a_whole_file() {
+        let config = parse(
+            "db = \"reports.sqlite\"\nown_domains = [\"Example.COM.\", \"münchen.example\"]\n\
+             authserv_id = \"MX.example.com\"\n[limits]\nxml_depth = 64\nrecords = 1_000\n\
+             [[account]]\nname = \"reports\"\nhost = \"imap.example.com\"\nport = 1993\n\
+             tls = \"starttls\"\nca_file = \"ca.pem\"\nuser = \"dmarc@example.com\"\n\
+             password_command = \"pass show dmarc\"\nfolders = [\"INBOX\", \"a/b\"]\n\
+             after = \"move:Done/2026\"\nrun_seconds = 60\n",
+        )
+        .unwrap();
+        assert_eq!(config.db.as_deref(), Some(Path::new("/etc/dmarcdb/reports.sqlite")));
+        assert_eq!(config.own_domains, ["example.com", "xn--mnchen-3ya.example"]);
+        assert_eq!(config.authserv_id.as_deref(), Some("MX.example.com"));
+        assert_eq!((config.limits.xml_depth, config.limits.records), (64, 1000));
+        let [account] = &config.accounts[..] else { panic!("{config:?}") };
+        assert_eq!((account.port, account.tls), (1993, Tls::StartTls));
+        assert_eq!(account.ca_file.as_deref(), Some(Path::new("/etc/dmarcdb/ca.pem")));
+        assert_eq!(account.after, After::Move("Done/2026".into()));
+        assert_eq!(account.password, Password::Command("pass show dmarc".into()));
+        assert_eq!(account.timeouts.run.as_secs(), 60);
+    }
+
+    #[test]
+    fn defaults_are_sensible() {
+        assert_eq!(parse("").unwrap(), Config::default());
+        let config = parse(ACCOUNT).unwrap();
+        let account = &config.accounts[0];
+        assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Keep));
+        assert_eq!(account.folders, ["INBOX"]);
+        let plain = ACCOUNT.replace("imap.example.com", "localhost") + "tls = \"none\"\n";
+        assert_eq!(parse(&plain).unwrap().accounts[0].port, 143);
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_line() {
+        let check = |text: &str, expected: &[&str]| {
+            let found = mistakes(text);
+            let lines: Vec<&str> = found.lines().collect();
+            assert_eq!(lines.len(), expected.len(), "{found}");
+            for (line, start) in lines.iter().zip(expected) {
+                assert!(line.starts_with(start), "{line}\nexpected {start}");
+            }
+        };
+        check(
+            "own_domain = []\ndb = 5\nauthserv_id = \"\"\n[limit]\n[limits]\nxml_deep = 3\n\
+             records = -1\nxml_depth = \"many\"\n",
+            &[
+                "1: unknown key `own_domain`; did you mean `own_domains`?",
+                "2: `db`: expected text in quotes, found integer",
+                "3: `authserv_id`: must not be empty",
+                "4: unknown key `limit`; did you mean `limits`?",
+                "6: unknown key `xml_deep`; did you mean `xml_depth`?",
+                "7: `records`: expected a whole number from 1",
+                "8: `xml_depth`: expected a whole number",
+            ],
+        );
+        check(
+            "own_domains = [\n  \"example.com\",\n  \"not a domain\",\n  7,\n  \"localhost\"]\n",
+            &[
+                "3: `own_domains`: `not a domain` is not a domain name",
+                "4: `own_domains`: expected text in quotes, found integer",
+                "5: `own_domains`: `localhost` is not a domain name",
+            ],
+        );
+        check("own_domains = \"example.com\"\n", &["1: `own_domains`: expected a list"]);
+        check("db = \n[limits\n", &["1: ", "2: "]);
+        check("db = \"a\"\ndb = \"b\"\n", &["2: duplicate key"]);
+        check(
+            "[[account]]\n",
+            &["1: `host` is missing", "1: `name` is missing", "1: `user` is missing", "1: no password"],
+        );
+        check("[account]\nname = \"a\"\n", &["1: `account`: write `[[account]]`"]);
+        check(&format!("{ACCOUNT}{ACCOUNT}"), &["7: `name`: there is another account `a`"]);
+        let with = |more: &str| format!("{ACCOUNT}{more}\n");
+        check(&with("after = \"archive\""), &["6: `after`: `archive` is not one of"]);
+        check(&with("after = \"move:\""), &["6: `after`: name the folder to move to"]);
+        check(&with("after = \"move:INBOX\""), &["6: `after`: `INBOX` is one of `folders`"]);
+        check(&with("port = 65536"), &["6: `port`: expected a whole number from 1 to 65535"]);
+        check(&with("tls = \"ssl\""), &["6: `tls`: `ssl` is not one of"]);
+        check(&with("tls = \"none\""), &["6: `tls`: \"none\" is for this machine only"]);
+        check(&with("folders = []"), &["6: `folders`: must not be empty"]);
+        check(&with("folders = [\"A\", \"A\"]"), &["6: `folders`: `A` is there twice"]);
+        check(&with("password = \"x\""), &["6: a password does not belong in this file"]);
+        check(&with("password_command = \"x\""), &["6: more than one"]);
+        check(&with("pasword_file = \"x\""), &["6: unknown key `pasword_file`; did you mean `password_file`?"]);
+        check(&with("host = 3"), &["6: duplicate key"]);
+        check(&ACCOUNT.replace("imap.", "imap://"), &["3: `host`: `imap://example.com` is not"]);
+    }
+
+    #[test]
+    fn a_password_file_is_for_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "hunter2\n").unwrap();
+        let text = ACCOUNT.replace("password_env = \"P\"", "password_file = \"secret\"");
+        let parse = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Config::parse(&text, folder.path())
+        };
+        assert!(parse(0o600).is_ok() && parse(0o400).is_ok());
+        for mode in [0o640, 0o604, 0o622] {
+            let mistakes = parse(mode).unwrap_err();
+            assert_eq!(mistakes[0].line, 5);
+            assert!(mistakes[0].text.contains("chmod 600"), "{}", mistakes[0].text);
+        }
+    }
+
+    #[test]
+    fn files_are_named_in_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let error = Config::load(Some(&path)).unwrap_err();
+        assert!(error.starts_with(&format!("{}: ", path.display())), "{error}");
+        fs::write(&path, "a = 1\nb = 2\n").unwrap();
+        let error = Config::load(Some(&path)).unwrap_err();
+        let lines: Vec<&str> = error.lines().collect();
+        assert!(lines[0].starts_with(&format!("{}:1: unknown key `a`", path.display())), "{error}");
+        assert!(lines[1].starts_with(&format!("{}:2: unknown key `b`", path.display())), "{error}");
+    }
+
+    /// The template with its keys in force: they stand behind a `#` without a space.
+    fn uncommented() -> String {
+        let lines = Config::template().lines();
+        let lines = lines.map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') => rest,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_template_says_what_holds_without_it() {
+        assert_eq!(parse(Config::template()).unwrap(), Config::default());
+        let mut config = parse(&uncommented()).unwrap();
+        let account = config.accounts.pop().expect("an account");
+        let plain = parse(&format!(
+            "[[account]]\nname = {:?}\nhost = {:?}\nuser = {:?}\npassword_command = \"pass show dmarc\"\n",
+            account.name, account.host, account.user
+        ));
+        assert_eq!(account, plain.unwrap().accounts[0]);
+        assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn the_template_has_every_key() {
+        let text = uncommented();
+        let mut limits = Limits::default();
+        let bounds = bounds(&mut limits);
+        let keys = bounds.iter().map(|(key, _)| *key).chain(KEYS.iter().copied());
+        for key in keys.chain(account::KEYS.iter().copied()) {
+            let there = text.lines().any(|line| {
+                let line = line.trim_start_matches("# or: ");
+                line.starts_with(&format!("{key} = ")) || line == format!("[{key}]") || line == format!("[[{key}]]")
+            });
+            assert!(there, "{key}");
+        }
     }
 }
