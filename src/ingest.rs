@@ -401,7 +401,8 @@ impl Writer<'_> {
                 let Message { origin, bytes, received_at } = message;
                 let arrival =
                     Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved: *reserved };
-                let read = store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading: *reading, settings };
+                let read =
+                    store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading: *reading, settings };
                 let kept = self.store.keep(&arrival, read, ours)?;
                 Ok((origin, Some(kept)))
             }

@@ -124,8 +124,13 @@ const HELD_CHUNKS: usize = 4;
 
 /// Reads a message: a mail, or a bare file of any kind that a mail may carry.
 pub fn read(message: &[u8], name: Option<&str>, settings: &Settings) -> Reading {
-    let mut reader =
-        Reader { settings, budget: Budget::new(&settings.limits), reading: Reading::default(), around: Vec::new(), only: None };
+    let mut reader = Reader {
+        settings,
+        budget: Budget::new(&settings.limits),
+        reading: Reading::default(),
+        around: Vec::new(),
+        only: None,
+    };
     match unpack::looks(message) {
         Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Empty => reader.bare(message, name),
         Looks::Message | Looks::Html | Looks::Text | Looks::Binary => reader.mail(message, "", 0),

@@ -126,7 +126,7 @@ pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>, others: &[Acc
 
 fn take_host(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<String> {
     let host = reader.required(section, "host")?;
-    if rustls::pki_types::ServerName::try_from(host.as_str()).is_err() {
+    if !imap::is_server_name(&host) {
         let text = format!("`{host}` is not a host name or address (a port goes into `port`)");
         reader.wrong(section.at("host"), "host", text);
         return None;

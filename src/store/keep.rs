@@ -155,12 +155,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of SQLite that concern the whole database (disk full, damaged, busy); the batch is to be abandoned.
-    pub fn keep(
-        &mut self,
-        arrival: &Arrival<'_>,
-        read: Read<'_>,
-        ours: &Ours,
-    ) -> Result<Kept, Error> {
+    pub fn keep(&mut self, arrival: &Arrival<'_>, read: Read<'_>, ours: &Ours) -> Result<Kept, Error> {
         let (bytes, sha256, settings) = (read.bytes, read.sha256, read.settings);
         match self.in_savepoint(|store| store.keep_message(arrival, read, ours)) {
             Err(Error::Sqlite { source, .. }) if is_about_the_message(&source) => {
@@ -204,12 +199,7 @@ impl Store {
         })
     }
 
-    fn keep_message(
-        &mut self,
-        arrival: &Arrival<'_>,
-        read: Read<'_>,
-        ours: &Ours,
-    ) -> rusqlite::Result<Kept> {
+    fn keep_message(&mut self, arrival: &Arrival<'_>, read: Read<'_>, ours: &Ours) -> rusqlite::Result<Kept> {
         if let Some(known) = message::known(&self.connection, read.sha256)? {
             let mut kept = Kept::new(Outcome::Duplicate);
             kept.fate = known.outcome.fate();

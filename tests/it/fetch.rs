@@ -256,3 +256,30 @@ fn a_run_that_is_killed_loses_and_doubles_nothing() {
     assert_eq!(site.server.stored("alice", "INBOX").len(), 0);
     assert_eq!(site.server.stored("alice", "Done").len(), 400);
 }
+
+#[test]
+fn a_signal_ends_the_run_after_the_batch_and_the_next_goes_on() {
+    let site = Site::new();
+    site.deliver("alice", "INBOX", 1, 1500);
+    site.configure(&[("alice", &["INBOX"], "batch_messages = 20")]);
+    let config = site.place.path("config.toml");
+    let child = site
+        .place
+        .command(&["--config", config.to_str().unwrap(), "fetch"])
+        .env("ALICE_PW", "alice-pw")
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    // A machine that is fast enough is done before the signal comes.
+    if output.status.code() != Some(0) {
+        assert_eq!(output.status.code(), Some(75), "{told}");
+        assert!(told.contains("stopped by a signal"), "{told}");
+    }
+    site.fetch(&[]).expect(0);
+    assert_eq!(site.kept(), (1500, sum(1500)));
+}

@@ -210,7 +210,7 @@ fn a_closed_pipe_is_no_error() {
 fn a_problem_is_read_again_when_the_bounds_allow_it() {
     let place = Place::new();
     place.write("a.xml", report("a", 3));
-    let narrow = place.write("narrow.toml", "[limits]\nrecords = 0\n");
+    let narrow = place.write("narrow.toml", "[limits]\nxml_depth = 2\n");
     place.run(&["--config", narrow.to_str().unwrap(), "ingest", "a.xml"]).expect(65);
     assert_eq!(counts(&place)[1], 0);
     let retried = place.run(&["problems", "retry"]).expect(0);

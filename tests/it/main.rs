@@ -12,5 +12,6 @@ mod layering;
 mod plans;
 mod readme;
 mod samples;
+mod store;
 mod support;
 mod tls;

@@ -26,6 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use account::{Account, After, Bounds, Known, Resume, Secret, Timeouts, Tls};
+pub use tls::is_server_name;
 
 use super::{Error, ErrorKind, Mailbox, Message, Origin, Refused, Source, Taken};
 use session::{Connection, Failure, Opened};

@@ -96,3 +96,8 @@ fn certificate(host: &str, problem: &CertificateError) -> String {
         other => other.to_string(),
     }
 }
+
+/// Whether a certificate can be for `host`: a DNS name or an IP address.
+pub fn is_server_name(host: &str) -> bool {
+    ServerName::try_from(host).is_ok()
+}

@@ -29,7 +29,7 @@ CREATE TABLE message (
   seen_at       INTEGER NOT NULL,        -- when it was kept
   received_at   INTEGER,                 -- when the server got it (IMAP INTERNALDATE)
   bytes         INTEGER NOT NULL,        -- its size
-  outcome       TEXT NOT NULL CHECK (outcome IN ('stored', 'partial', 'duplicate', 'not_a_report', 'problem')),
+  outcome       TEXT NOT NULL CHECK (outcome IN ('stored', 'partial', 'duplicate', 'not_a_report', 'problem')),  -- what became of it
   reason        TEXT,                    -- why, for people; NULL where it was simply stored
   message_id    TEXT,                    -- Message-ID of the mail itself, without angle brackets (RFC 5322, section 3.6.4)
   from_address  TEXT,                    -- address of its From field
@@ -49,7 +49,7 @@ CREATE TABLE mailbox (
   account      TEXT NOT NULL,            -- the account's name in the configuration when last used
   server       TEXT NOT NULL,            -- user@host:port
   folder       TEXT NOT NULL,
-  uid_validity INTEGER NOT NULL,
+  uid_validity INTEGER NOT NULL,          -- UIDs are only comparable under one value of it
   cursor_uid   INTEGER NOT NULL DEFAULT 0,  -- every UID up to this one was kept or is listed in `deferred`
   fetched_at   INTEGER,                  -- end of the last run that reached the folder's end
   UNIQUE (server, folder, uid_validity)
@@ -70,7 +70,7 @@ CREATE INDEX place_unsettled ON place (mailbox, uid) WHERE settled = 0;
 CREATE TABLE deferred (
   mailbox INTEGER NOT NULL REFERENCES mailbox (id),
   uid     INTEGER NOT NULL,
-  tries   INTEGER NOT NULL,
+  tries   INTEGER NOT NULL,             -- in how many runs
   reason  TEXT NOT NULL,                 -- what the server said
   PRIMARY KEY (mailbox, uid)
 ) STRICT, WITHOUT ROWID;
@@ -229,7 +229,7 @@ CREATE TABLE spf_result (
   result       TEXT,                     -- none neutral pass fail softfail policy temperror permerror, or other as sent
   spelled      TEXT,
   human_result INTEGER REFERENCES text (id),
-  lang         TEXT,
+  lang         TEXT,                     -- human_result/@lang
   PRIMARY KEY (auth_set, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spf_result_domain ON spf_result (domain);
@@ -237,15 +237,15 @@ CREATE INDEX spf_result_domain ON spf_result (domain);
 -- Combinations of override reasons.
 CREATE TABLE reason_set (
   id     INTEGER PRIMARY KEY,
-  digest BLOB NOT NULL UNIQUE
+  digest BLOB NOT NULL UNIQUE            -- of the reasons in order
 ) STRICT;
 
 -- row/policy_evaluated/reason, in the order sent.
 CREATE TABLE reason (
-  reason_set INTEGER NOT NULL REFERENCES reason_set (id),
+  reason_set INTEGER NOT NULL REFERENCES reason_set (id),  -- the combination it is in
   ordinal    INTEGER NOT NULL,
   type       TEXT,                       -- forwarded sampled_out trusted_forwarder mailing_list local_policy policy_test_mode other, or as sent
-  comment    INTEGER REFERENCES text (id),
+  comment    INTEGER REFERENCES text (id),  -- comment: the reporter's explanation
   lang       TEXT,                       -- comment/@lang
   PRIMARY KEY (reason_set, ordinal)
 ) STRICT, WITHOUT ROWID;
@@ -274,7 +274,7 @@ CREATE TABLE failure (
   spf_dns              TEXT NOT NULL,    -- JSON array
   header_from          INTEGER REFERENCES text (id),  -- domain of the failed mail's From
   message_id           TEXT,             -- of the failed mail
-  subject              TEXT,
+  subject              TEXT,             -- of the failed mail, decoded
   sample_headers       TEXT,             -- header block of the failed mail; its body is never kept
   prose                TEXT,             -- the human part of a report without a machine part
   fields               TEXT NOT NULL     -- all fields in order, JSON array of [name, value]
@@ -356,7 +356,7 @@ CREATE TABLE complaint_recipient (
   ordinal   INTEGER NOT NULL,
   address   TEXT,                        -- local part as sent, domain lower-case A-label; NULL where none is usable
   folded    TEXT,                        -- the same in lower case, for matching
-  status    TEXT NOT NULL CHECK (status IN ('ok', 'redacted', 'hashed', 'absent', 'malformed', 'own_domain')),
+  status    TEXT NOT NULL CHECK (status IN ('ok', 'redacted', 'hashed', 'absent', 'malformed', 'own_domain')),  -- what it is
   via       TEXT NOT NULL,               -- where it was found
   spelled   TEXT NOT NULL,               -- as sent
   PRIMARY KEY (complaint, ordinal)
