@@ -712,6 +712,7 @@ fn the_time_for_a_run_is_bounded() {
         ..Timeouts::default()
     };
     let account = Account {
+        after: After::Seen,
         timeouts,
         bounds: Bounds {
             batch_messages: 1,
@@ -721,11 +722,21 @@ fn the_time_for_a_run_is_bounded() {
     };
     let started = Instant::now();
     let mut source = ImapSource::connect(account, Resume::default()).unwrap();
-    assert!(matches!(source.next(), Ok(Some(Taken::Message(_)))));
+    let Ok(Some(Taken::Message(message))) = source.next() else {
+        panic!("no message")
+    };
     std::thread::sleep(Duration::from_millis(1100).saturating_sub(started.elapsed()));
     let error = source.next().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Temporary, "{error}");
     assert!(error.reason.contains("next run"), "{error}");
+    // What was taken is settled nevertheless.
+    source.settle(&[(message.origin, Fate::Kept)]).unwrap();
+    assert!(source.next().unwrap().is_none());
+    let seen = server
+        .stored("alice", "INBOX")
+        .into_iter()
+        .filter(|stored| stored.flags == "S");
+    assert_eq!(seen.count(), 1);
 }
 
 #[test]

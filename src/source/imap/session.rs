@@ -220,15 +220,9 @@ impl Connection {
         self.session.is_some()
     }
 
-    /// Whether the time for the whole run is over.
-    pub fn run_is_over(&self) -> bool {
-        self.watch.run_is_over()
-    }
-
-    /// The error for the end of the run's time.
-    pub fn out_of_time(&self) -> Failure {
-        let reason = self.watch.timed_out().to_string();
-        Failure::Broken(ErrorKind::Temporary, reason)
+    /// Lets the run go on for `time` from now at least.
+    pub fn grant(&self, time: Duration) {
+        self.watch.grant(time);
     }
 
     /// What the server wanted people to see, since last asked.
@@ -262,6 +256,7 @@ impl Connection {
     pub fn search(&mut self, set: &str) -> Result<Vec<u32>, Failure> {
         let budget = Budget {
             bytes: 16 << 20,
+            likely: 1 << 20,
             ..Budget::small(Expect::Search)
         };
         let found = self.run(budget, |session| session.uid_search(format!("UID {set}")))?;
@@ -290,13 +285,14 @@ impl Connection {
         bytes: u64,
         literal: u64,
     ) -> Result<Items, Failure> {
-        let bytes = bytes
+        let most = bytes
             .saturating_mul(2)
             .saturating_add(literal)
             .saturating_add(2 << 20);
         let budget = Budget {
             expect: Expect::Fetch,
-            bytes,
+            bytes: most,
+            likely: bytes,
             literal,
         };
         self.run(budget, |session| {
@@ -372,6 +368,7 @@ impl Connection {
     pub fn names(&mut self, pattern: &str) -> Result<Vec<String>, Failure> {
         let budget = Budget {
             bytes: 16 << 20,
+            likely: 1 << 20,
             ..Budget::small(Expect::List)
         };
         self.run(budget, |session| {
@@ -485,12 +482,14 @@ fn log_in(
         Expect::Nothing
     }));
     let answer = guarded(|| match plain {
-        true => client.authenticate("PLAIN", &Plain(account)),
-        false => client.login(user, password),
+        true => client
+            .authenticate("PLAIN", &Plain(account))
+            .map_err(|(error, _)| error),
+        false => client.login(user, password).map_err(|(error, _)| error),
     });
     let failed = match answer {
         Ok(Ok(session)) => return Ok(session),
-        Ok(Err((error, _))) => failure(error, watch),
+        Ok(Err(error)) => failure(error, watch),
         Err(panicked) => panicked,
     };
     let (kind, reason) = failed.into_parts(ErrorKind::Login);
