@@ -109,9 +109,7 @@ impl Config {
         reader.known(top, KEYS);
         self.db = reader.path(top, "db");
         self.own_domains = reader.domains(top, "own_domains");
-        self.authserv_id = reader
-            .text(top, "authserv_id")
-            .map(|id| id.to_ascii_lowercase());
+        self.authserv_id = reader.text(top, "authserv_id");
         self.feedback_senders = reader.domains(top, "feedback_senders");
         if let Some(section) = reader.section(top, "limits") {
             take_limits(&mut self.limits, reader, &section);
