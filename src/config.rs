@@ -55,10 +55,7 @@ impl Config {
         };
         match fs::metadata(path) {
             Ok(_) => Ok(Some(path.to_owned())),
-            Err(error) => Err(format!(
-                "{}: {error}; `dmarcdb config init` writes one",
-                path.display()
-            )),
+            Err(error) => Err(format!("{}: {error}; `dmarcdb config init` writes one", path.display())),
         }
     }
 
@@ -81,17 +78,13 @@ impl Config {
         let problem = |what: &str| format!("{}: {what}", path.display());
         let file = fs::File::open(path).map_err(|error| problem(&error.to_string()))?;
         let mut text = String::new();
-        file.take(FILE + 1)
-            .read_to_string(&mut text)
-            .map_err(|error| problem(&error.to_string()))?;
+        file.take(FILE + 1).read_to_string(&mut text).map_err(|error| problem(&error.to_string()))?;
         if text.len() as u64 > FILE {
             return Err(problem("too large for a configuration file"));
         }
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Config::parse(&text, &folder).map_err(|mistakes| {
-            let lines = mistakes
-                .iter()
-                .map(|Mistake { line, text }| format!("{}:{line}: {text}", path.display()));
+            let lines = mistakes.iter().map(|Mistake { line, text }| format!("{}:{line}: {text}", path.display()));
             lines.collect::<Vec<_>>().join("\n")
         })
     }
@@ -122,14 +115,7 @@ impl Config {
     }
 }
 
-const KEYS: &[&str] = &[
-    "db",
-    "own_domains",
-    "authserv_id",
-    "feedback_senders",
-    "limits",
-    "account",
-];
+const KEYS: &[&str] = &["db", "own_domains", "authserv_id", "feedback_senders", "limits", "account"];
 
 /// Where a bound is kept.
 enum Bound<'a> {
@@ -206,9 +192,7 @@ mod tests {
     /// Every mistake as `line: text`, joined.
     fn mistakes(text: &str) -> String {
         let mistakes = parse(text).expect_err(text);
-        let lines = mistakes
-            .iter()
-            .map(|mistake| format!("{}: {}", mistake.line, mistake.text));
+        let lines = mistakes.iter().map(|mistake| format!("{}: {}", mistake.line, mistake.text));
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -226,29 +210,15 @@ mod tests {
              after = \"move:Done/2026\"\nrun_seconds = 60\n",
         )
         .unwrap();
-        assert_eq!(
-            config.db.as_deref(),
-            Some(Path::new("/etc/dmarcdb/reports.sqlite"))
-        );
-        assert_eq!(
-            config.own_domains,
-            ["example.com", "xn--mnchen-3ya.example"]
-        );
+        assert_eq!(config.db.as_deref(), Some(Path::new("/etc/dmarcdb/reports.sqlite")));
+        assert_eq!(config.own_domains, ["example.com", "xn--mnchen-3ya.example"]);
         assert_eq!(config.authserv_id.as_deref(), Some("MX.example.com"));
         assert_eq!((config.limits.xml_depth, config.limits.records), (64, 1000));
-        let [account] = &config.accounts[..] else {
-            panic!("{config:?}")
-        };
+        let [account] = &config.accounts[..] else { panic!("{config:?}") };
         assert_eq!((account.port, account.tls), (1993, Tls::StartTls));
-        assert_eq!(
-            account.ca_file.as_deref(),
-            Some(Path::new("/etc/dmarcdb/ca.pem"))
-        );
+        assert_eq!(account.ca_file.as_deref(), Some(Path::new("/etc/dmarcdb/ca.pem")));
         assert_eq!(account.after, After::Move("Done/2026".into()));
-        assert_eq!(
-            account.password,
-            Password::Command("pass show dmarc".into())
-        );
+        assert_eq!(account.password, Password::Command("pass show dmarc".into()));
         assert_eq!(account.timeouts.run.as_secs(), 60);
     }
 
@@ -257,10 +227,7 @@ mod tests {
         assert_eq!(parse("").unwrap(), Config::default());
         let config = parse(ACCOUNT).unwrap();
         let account = &config.accounts[0];
-        assert_eq!(
-            (account.port, account.tls, &account.after),
-            (993, Tls::Implicit, &After::Keep)
-        );
+        assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Keep));
         assert_eq!(account.folders, ["INBOX"]);
         let plain = ACCOUNT.replace("imap.example.com", "localhost") + "tls = \"none\"\n";
         assert_eq!(parse(&plain).unwrap().accounts[0].port, 143);
@@ -297,70 +264,29 @@ mod tests {
                 "5: `own_domains`: `localhost` is not a domain name",
             ],
         );
-        check(
-            "own_domains = \"example.com\"\n",
-            &["1: `own_domains`: expected a list"],
-        );
+        check("own_domains = \"example.com\"\n", &["1: `own_domains`: expected a list"]);
         check("db = \n[limits\n", &["1: ", "2: "]);
         check("db = \"a\"\ndb = \"b\"\n", &["2: duplicate key"]);
         check(
             "[[account]]\n",
-            &[
-                "1: `host` is missing",
-                "1: `name` is missing",
-                "1: `user` is missing",
-                "1: no password",
-            ],
+            &["1: `host` is missing", "1: `name` is missing", "1: `user` is missing", "1: no password"],
         );
-        check(
-            "[account]\nname = \"a\"\n",
-            &["1: `account`: write `[[account]]`"],
-        );
-        check(
-            &format!("{ACCOUNT}{ACCOUNT}"),
-            &["7: `name`: there is another account `a`"],
-        );
+        check("[account]\nname = \"a\"\n", &["1: `account`: write `[[account]]`"]);
+        check(&format!("{ACCOUNT}{ACCOUNT}"), &["7: `name`: there is another account `a`"]);
         let with = |more: &str| format!("{ACCOUNT}{more}\n");
-        check(
-            &with("after = \"archive\""),
-            &["6: `after`: `archive` is not one of"],
-        );
-        check(
-            &with("after = \"move:\""),
-            &["6: `after`: name the folder to move to"],
-        );
-        check(
-            &with("after = \"move:INBOX\""),
-            &["6: `after`: `INBOX` is one of `folders`"],
-        );
-        check(
-            &with("port = 65536"),
-            &["6: `port`: expected a whole number from 1 to 65535"],
-        );
+        check(&with("after = \"archive\""), &["6: `after`: `archive` is not one of"]);
+        check(&with("after = \"move:\""), &["6: `after`: name the folder to move to"]);
+        check(&with("after = \"move:INBOX\""), &["6: `after`: `INBOX` is one of `folders`"]);
+        check(&with("port = 65536"), &["6: `port`: expected a whole number from 1 to 65535"]);
         check(&with("tls = \"ssl\""), &["6: `tls`: `ssl` is not one of"]);
-        check(
-            &with("tls = \"none\""),
-            &["6: `tls`: \"none\" is for this machine only"],
-        );
+        check(&with("tls = \"none\""), &["6: `tls`: \"none\" is for this machine only"]);
         check(&with("folders = []"), &["6: `folders`: must not be empty"]);
-        check(
-            &with("folders = [\"A\", \"A\"]"),
-            &["6: `folders`: `A` is there twice"],
-        );
-        check(
-            &with("password = \"x\""),
-            &["6: a password does not belong in this file"],
-        );
+        check(&with("folders = [\"A\", \"A\"]"), &["6: `folders`: `A` is there twice"]);
+        check(&with("password = \"x\""), &["6: a password does not belong in this file"]);
         check(&with("password_command = \"x\""), &["6: more than one"]);
-        check(
-            &with("pasword_file = \"x\""),
-            &["6: unknown key `pasword_file`; did you mean `password_file`?"],
-        );
+        check(&with("pasword_file = \"x\""), &["6: unknown key `pasword_file`; did you mean `password_file`?"]);
         check(&with("host = 3"), &["6: duplicate key"]);
-        check(
-            &ACCOUNT.replace("imap.", "imap://"),
-            &["3: `host`: `imap://example.com` is not"],
-        );
+        check(&ACCOUNT.replace("imap.", "imap://"), &["3: `host`: `imap://example.com` is not"]);
     }
 
     #[test]
@@ -377,11 +303,7 @@ mod tests {
         for mode in [0o640, 0o604, 0o622] {
             let mistakes = parse(mode).unwrap_err();
             assert_eq!(mistakes[0].line, 5);
-            assert!(
-                mistakes[0].text.contains("chmod 600"),
-                "{}",
-                mistakes[0].text
-            );
+            assert!(mistakes[0].text.contains("chmod 600"), "{}", mistakes[0].text);
         }
     }
 
@@ -390,21 +312,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         let error = Config::load(Some(&path)).unwrap_err();
-        assert!(
-            error.starts_with(&format!("{}: ", path.display())),
-            "{error}"
-        );
+        assert!(error.starts_with(&format!("{}: ", path.display())), "{error}");
         fs::write(&path, "a = 1\nb = 2\n").unwrap();
         let error = Config::load(Some(&path)).unwrap_err();
         let lines: Vec<&str> = error.lines().collect();
-        assert!(
-            lines[0].starts_with(&format!("{}:1: unknown key `a`", path.display())),
-            "{error}"
-        );
-        assert!(
-            lines[1].starts_with(&format!("{}:2: unknown key `b`", path.display())),
-            "{error}"
-        );
+        assert!(lines[0].starts_with(&format!("{}:1: unknown key `a`", path.display())), "{error}");
+        assert!(lines[1].starts_with(&format!("{}:2: unknown key `b`", path.display())), "{error}");
     }
 
     /// The template with its keys in force: they stand behind a `#` without a space.
@@ -435,16 +348,11 @@ mod tests {
         let text = uncommented();
         let mut limits = Limits::default();
         let bounds = bounds(&mut limits);
-        let keys = bounds
-            .iter()
-            .map(|(key, _)| *key)
-            .chain(KEYS.iter().copied());
+        let keys = bounds.iter().map(|(key, _)| *key).chain(KEYS.iter().copied());
         for key in keys.chain(account::KEYS.iter().copied()) {
             let there = text.lines().any(|line| {
                 let line = line.trim_start_matches("# or: ");
-                line.starts_with(&format!("{key} = "))
-                    || line == format!("[{key}]")
-                    || line == format!("[[{key}]]")
+                line.starts_with(&format!("{key} = ")) || line == format!("[{key}]") || line == format!("[[{key}]]")
             });
             assert!(there, "{key}");
         }

@@ -54,39 +54,22 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
 fn init(context: &Context, path: Option<PathBuf>) -> Result<Status, Error> {
     let path = path.or_else(|| context.config_path.clone());
     let Some(path) = path.or_else(|| Config::places().into_iter().next()) else {
-        return Err(Error::new(
-            Status::CannotCreate,
-            "no place for it: name one with --path",
-        ));
+        return Err(Error::new(Status::CannotCreate, "no place for it: name one with --path"));
     };
     let problem = |error: io::Error| {
         let reason = match error.kind() {
             Io::AlreadyExists => "is already there and stays as it is".to_owned(),
             _ => error.to_string(),
         };
-        Error::new(
-            Status::CannotCreate,
-            format_args!("{}: {reason}", path.display()),
-        )
+        Error::new(Status::CannotCreate, format_args!("{}: {reason}", path.display()))
     };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(problem)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(problem)?;
     }
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut file = file.map_err(problem)?;
-    file.write_all(Config::template().as_bytes())
-        .map_err(problem)?;
+    file.write_all(Config::template().as_bytes()).map_err(problem)?;
     file.sync_all().map_err(problem)?;
     print_path(&path)?;
     context.note("edit it, then run `dmarcdb config check --connect`");
@@ -97,22 +80,15 @@ fn path(context: &Context) -> Result<Status, Error> {
     match find(context)? {
         Some(path) => print_path(&path)?,
         None => {
-            let places: Vec<_> = Config::places()
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
-            context.note(format_args!(
-                "no configuration file; looked for {}",
-                places.join(", ")
-            ));
+            let places: Vec<_> = Config::places().iter().map(|path| path.display().to_string()).collect();
+            context.note(format_args!("no configuration file; looked for {}", places.join(", ")));
         }
     }
     Ok(Status::Ok)
 }
 
 fn find(context: &Context) -> Result<Option<PathBuf>, Error> {
-    Config::find(context.config_path.as_deref())
-        .map_err(|text| Error::new(Status::Configuration, text))
+    Config::find(context.config_path.as_deref()).map_err(|text| Error::new(Status::Configuration, text))
 }
 
 fn print_path(path: &Path) -> io::Result<()> {
@@ -124,40 +100,24 @@ fn check(context: &Context, connect: bool) -> Result<Status, Error> {
         let text = "no configuration file: `dmarcdb config init` writes one";
         return Err(Error::new(Status::Configuration, text));
     };
-    let config =
-        Config::load(Some(&path)).map_err(|text| Error::new(Status::Configuration, text))?;
+    let config = Config::load(Some(&path)).map_err(|text| Error::new(Status::Configuration, text))?;
     let accounts = match config.accounts.len() {
         0 => "no account".to_owned(),
         1 => "1 account".to_owned(),
         many => format!("{many} accounts"),
     };
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{}: no mistakes, {accounts}",
-        Untrusted(&path.to_string_lossy())
-    )?;
+    writeln!(out, "{}: no mistakes, {accounts}", Untrusted(&path.to_string_lossy()))?;
     let mut worst = Status::Ok;
     for account in config.accounts.iter().filter(|_| connect) {
         match try_account(&config, account) {
             Ok(folders) => {
-                writeln!(
-                    out,
-                    "account `{}`: logged in; its folders:",
-                    Untrusted(&account.name)
-                )?;
+                writeln!(out, "account `{}`: logged in; its folders:", Untrusted(&account.name))?;
                 for folder in &folders {
                     writeln!(out, "  {}", Untrusted(folder))?;
                 }
-                for folder in account
-                    .folders
-                    .iter()
-                    .filter(|folder| !is_among(folder, &folders))
-                {
-                    super::say(format_args!(
-                        "account `{}`: there is no folder `{folder}`",
-                        account.name
-                    ));
+                for folder in account.folders.iter().filter(|folder| !is_among(folder, &folders)) {
+                    super::say(format_args!("account `{}`: there is no folder `{folder}`", account.name));
                     worst = first(worst, Status::Configuration);
                 }
             }
@@ -175,9 +135,7 @@ fn first(before: Status, now: Status) -> Status {
 }
 
 fn try_account(config: &Config, account: &Account) -> Result<Vec<String>, Error> {
-    let account = account
-        .open(&config.limits)
-        .map_err(|text| Error::new(Status::Configuration, text))?;
+    let account = account.open(&config.limits).map_err(|text| Error::new(Status::Configuration, text))?;
     ImapSource::list(&account).map_err(|error| Error::new(status(error.kind), error))
 }
 

@@ -64,10 +64,7 @@ impl Account {
     /// # Errors
     /// Text for people when the password cannot be had.
     pub fn open(&self, limits: &Limits) -> Result<imap::Account, String> {
-        let password = self
-            .password
-            .read()
-            .map_err(|reason| format!("account `{}`: {reason}", self.name))?;
+        let password = self.password.read().map_err(|reason| format!("account `{}`: {reason}", self.name))?;
         Ok(imap::Account {
             name: self.name.clone(),
             host: self.host.clone(),
@@ -89,11 +86,7 @@ impl Account {
 }
 
 /// Reads one account; `others` come before it in the file.
-pub(super) fn take(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    others: &[Account],
-) -> Option<Account> {
+pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>, others: &[Account]) -> Option<Account> {
     reader.known(section, KEYS);
     let name = reader.required(section, "name");
     if let Some(name) = &name
@@ -113,13 +106,7 @@ pub(super) fn take(
     let after = take_after(reader, section, &folders);
     let timeouts = take_timeouts(reader, section);
     let bounds = Bounds::default();
-    let messages = reader.number(
-        section,
-        "batch_messages",
-        bounds.batch_messages as u64,
-        1,
-        10_000,
-    );
+    let messages = reader.number(section, "batch_messages", bounds.batch_messages as u64, 1, 10_000);
     let batch_bytes = reader.number(section, "batch_bytes", bounds.batch_bytes, 1, 1 << 30);
     Some(Account {
         name: name?,
@@ -176,19 +163,9 @@ fn is_loopback(host: &str) -> bool {
     )
 }
 
-fn not_one_of(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    key: &str,
-    found: &str,
-    words: &[&str],
-) {
+fn not_one_of(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, found: &str, words: &[&str]) {
     let hint = closest(found, words).map(|word| format!("; did you mean `{word}`?"));
-    let text = format!(
-        "`{found}` is not one of {}{}",
-        words.join(", "),
-        hint.unwrap_or_default()
-    );
+    let text = format!("`{found}` is not one of {}{}", words.join(", "), hint.unwrap_or_default());
     reader.wrong(section.at(key), key, text);
 }
 
@@ -229,19 +206,11 @@ fn take_after(reader: &mut Reader<'_>, section: &Section<'_>, folders: &[String]
     };
     match target {
         None if text == "move" => {
-            reader.wrong(
-                section.at("after"),
-                "after",
-                "name the folder to move to: \"move:FOLDER\"",
-            );
+            reader.wrong(section.at("after"), "after", "name the folder to move to: \"move:FOLDER\"");
         }
         None => not_one_of(reader, section, "after", text, &words),
         Some("") => {
-            reader.wrong(
-                section.at("after"),
-                "after",
-                "name the folder to move to: \"move:FOLDER\"",
-            );
+            reader.wrong(section.at("after"), "after", "name the folder to move to: \"move:FOLDER\"");
         }
         Some(target) if folders.iter().any(|folder| same_folder(folder, target)) => {
             let text = format!("`{target}` is one of `folders`: messages would come back for ever");
@@ -254,9 +223,8 @@ fn take_after(reader: &mut Reader<'_>, section: &Section<'_>, folders: &[String]
 
 fn take_timeouts(reader: &mut Reader<'_>, section: &Section<'_>) -> Timeouts {
     let default = Timeouts::default();
-    let mut seconds = |key, default: Duration| {
-        Duration::from_secs(reader.number(section, key, default.as_secs(), 1, 7 * 86400))
-    };
+    let mut seconds =
+        |key, default: Duration| Duration::from_secs(reader.number(section, key, default.as_secs(), 1, 7 * 86400));
     Timeouts {
         connect: seconds("connect_seconds", default.connect),
         silence: seconds("silence_seconds", default.silence),

@@ -49,9 +49,7 @@ impl Password {
                 reader.mistake(last.unwrap_or(0..0), text);
             }
         }
-        let command = reader
-            .text(section, "password_command")
-            .map(Password::Command);
+        let command = reader.text(section, "password_command").map(Password::Command);
         let env = reader.text(section, "password_env").map(Password::Env);
         let file = reader.path(section, "password_file");
         if let Some(path) = &file
@@ -73,9 +71,7 @@ impl Password {
             Password::Env(name) => ("password_env", read_env(name)),
         };
         match line {
-            Ok(secret) if secret.expose().is_empty() => {
-                Err(format!("`{key}`: the password is empty"))
-            }
+            Ok(secret) if secret.expose().is_empty() => Err(format!("`{key}`: the password is empty")),
             Ok(secret) => Ok(secret),
             Err(reason) => Err(format!("`{key}`: {reason}")),
         }
@@ -87,10 +83,7 @@ fn others_may_read(path: &Path) -> Option<String> {
     let mode = fs::metadata(path).ok()?.permissions().mode();
     (mode & 0o077 != 0).then(|| {
         let path = path.display();
-        format!(
-            "others may read or write {path} (mode {:03o}): chmod 600 {path}",
-            mode & 0o777
-        )
+        format!("others may read or write {path} (mode {:03o}): chmod 600 {path}", mode & 0o777)
     })
 }
 
@@ -124,11 +117,7 @@ fn first_line(lines: &mut impl BufRead) -> io::Result<Secret> {
 fn run(command: &str, patience: Duration) -> Result<Secret, String> {
     let until = Instant::now() + patience;
     let mut shell = Command::new("sh");
-    shell
-        .arg("-c")
-        .arg(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped());
     // With a group of its own all that it starts can be killed; but on a terminal it may have to ask for something,
     // which only the foreground group can.
     let group = !io::stdin().is_terminal();
@@ -146,10 +135,7 @@ fn run(command: &str, patience: Duration) -> Result<Secret, String> {
         Ok(Some(status)) => status,
         Ok(None) => {
             kill(&mut child, group);
-            return Err(format!(
-                "the command took longer than {} s",
-                patience.as_secs()
-            ));
+            return Err(format!("the command took longer than {} s", patience.as_secs()));
         }
         Err(error) => {
             kill(&mut child, group);
@@ -251,19 +237,8 @@ mod tests {
         assert!(read().unwrap_err().contains("mode 644"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read().unwrap().expose(), "hunter2");
-        let error = Password::Env("DMARCDB_NO_SUCH_VARIABLE".into())
-            .read()
-            .unwrap_err();
-        assert!(
-            error.contains("$DMARCDB_NO_SUCH_VARIABLE is not set"),
-            "{error}"
-        );
-        assert!(
-            !Password::Env("PATH".into())
-                .read()
-                .unwrap()
-                .expose()
-                .is_empty()
-        );
+        let error = Password::Env("DMARCDB_NO_SUCH_VARIABLE".into()).read().unwrap_err();
+        assert!(error.contains("$DMARCDB_NO_SUCH_VARIABLE is not set"), "{error}");
+        assert!(!Password::Env("PATH".into()).read().unwrap().expose().is_empty());
     }
 }

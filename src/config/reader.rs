@@ -33,10 +33,7 @@ pub(super) struct Section<'t> {
 
 impl<'t> Section<'t> {
     fn get(&self, key: &str) -> Option<&Spanned<DeValue<'t>>> {
-        self.table
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map(|(_, value)| value)
+        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
     /// Where the value of `key` is, or the section where it is missing.
@@ -53,12 +50,7 @@ impl<'t> Section<'t> {
 impl<'t> Reader<'t> {
     /// Reads `text`; relative paths in it are below `folder`.
     pub fn new(text: &'t str, folder: &Path) -> Self {
-        Reader {
-            text,
-            folder: folder.to_owned(),
-            mistakes: Vec::new(),
-            broken: Vec::new(),
-        }
+        Reader { text, folder: folder.to_owned(), mistakes: Vec::new(), broken: Vec::new() }
     }
 
     /// The file as one section, as far as it is TOML.
@@ -69,22 +61,14 @@ impl<'t> Reader<'t> {
         }
         self.broken = self.mistakes.iter().map(|mistake| mistake.line).collect();
         let at = table.span();
-        Section {
-            table: table.into_inner(),
-            at,
-        }
+        Section { table: table.into_inner(), at }
     }
 
     /// All mistakes in the order of the file, if there are any.
     pub fn finish(mut self) -> Result<(), Vec<Mistake>> {
-        self.mistakes
-            .sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
+        self.mistakes.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
         self.mistakes.dedup();
-        if self.mistakes.is_empty() {
-            Ok(())
-        } else {
-            Err(self.mistakes)
-        }
+        if self.mistakes.is_empty() { Ok(()) } else { Err(self.mistakes) }
     }
 
     /// Notes a mistake.
@@ -92,10 +76,7 @@ impl<'t> Reader<'t> {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         if !self.broken.contains(&line) {
-            self.mistakes.push(Mistake {
-                line,
-                text: text.into(),
-            });
+            self.mistakes.push(Mistake { line, text: text.into() });
         }
     }
 
@@ -134,11 +115,7 @@ impl<'t> Reader<'t> {
     fn text_of(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
         let Some(text) = value.get_ref().as_str() else {
             let found = value.get_ref().type_str();
-            self.wrong(
-                value.span(),
-                key,
-                format!("expected text in quotes, found {found}"),
-            );
+            self.wrong(value.span(), key, format!("expected text in quotes, found {found}"));
             return None;
         };
         if text.is_empty() {
@@ -177,14 +154,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A whole number from `least` to `most`, or the default.
-    pub fn number(
-        &mut self,
-        section: &Section<'_>,
-        key: &str,
-        default: u64,
-        least: u64,
-        most: u64,
-    ) -> u64 {
+    pub fn number(&mut self, section: &Section<'_>, key: &str, default: u64, least: u64, most: u64) -> u64 {
         let Some(value) = section.get(key) else {
             return default;
         };
@@ -193,11 +163,7 @@ impl<'t> Reader<'t> {
         match number.filter(|number| (least..=most).contains(number)) {
             Some(number) => number,
             None => {
-                let upper = if most == u64::MAX {
-                    String::new()
-                } else {
-                    format!(" to {most}")
-                };
+                let upper = if most == u64::MAX { String::new() } else { format!(" to {most}") };
                 let text = format!("expected a whole number from {least}{upper}");
                 self.wrong(value.span(), key, text);
                 default
@@ -206,24 +172,14 @@ impl<'t> Reader<'t> {
     }
 
     /// A list of texts, each with its place; `None` when the key is not there.
-    pub fn texts(
-        &mut self,
-        section: &Section<'_>,
-        key: &str,
-    ) -> Option<Vec<(Range<usize>, String)>> {
+    pub fn texts(&mut self, section: &Section<'_>, key: &str) -> Option<Vec<(Range<usize>, String)>> {
         let value = section.get(key)?;
         let Some(list) = value.get_ref().as_array() else {
             let found = value.get_ref().type_str();
-            self.wrong(
-                value.span(),
-                key,
-                format!("expected a list in [ ], found {found}"),
-            );
+            self.wrong(value.span(), key, format!("expected a list in [ ], found {found}"));
             return None;
         };
-        let texts = list
-            .iter()
-            .filter_map(|item| Some((item.span(), self.text_of(key, item)?)));
+        let texts = list.iter().filter_map(|item| Some((item.span(), self.text_of(key, item)?)));
         Some(texts.collect())
     }
 
@@ -243,17 +199,10 @@ impl<'t> Reader<'t> {
     pub fn section<'s>(&mut self, section: &Section<'s>, key: &str) -> Option<Section<'s>> {
         let value = section.get(key)?;
         let Some(table) = value.get_ref().as_table() else {
-            self.wrong(
-                value.span(),
-                key,
-                format!("write `[{key}]` on a line of its own"),
-            );
+            self.wrong(value.span(), key, format!("write `[{key}]` on a line of its own"));
             return None;
         };
-        Some(Section {
-            table: table.clone(),
-            at: value.span(),
-        })
+        Some(Section { table: table.clone(), at: value.span() })
     }
 
     /// A list of tables.
@@ -265,19 +214,12 @@ impl<'t> Reader<'t> {
         let tables = list.map(|list| {
             let tables = list.iter().map(|item| {
                 let table = item.get_ref().as_table()?.clone();
-                Some(Section {
-                    table,
-                    at: item.span(),
-                })
+                Some(Section { table, at: item.span() })
             });
             tables.collect::<Option<Vec<_>>>()
         });
         tables.flatten().unwrap_or_else(|| {
-            self.wrong(
-                value.span(),
-                key,
-                format!("write `[[{key}]]` on a line of its own"),
-            );
+            self.wrong(value.span(), key, format!("write `[[{key}]]` on a line of its own"));
             Vec::new()
         })
     }
@@ -290,19 +232,14 @@ fn domain(text: &str) -> Option<String> {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     (ascii.len() <= 253 && ascii.contains('.') && ascii.split('.').all(label)).then_some(ascii)
 }
 
 /// The one of `words` that `word` was probably meant to be.
 pub(super) fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let best = words
-        .iter()
-        .map(|other| (distance(word, other), *other))
-        .min()?;
+    let best = words.iter().map(|other| (distance(word, other), *other)).min()?;
     (best.0 <= 1 + word.chars().count() / 4).then_some(best.1)
 }
 
@@ -332,41 +269,22 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("", "ab", 2),
-            ("kitten", "sitting", 3),
-        ] {
+        for (a, b, expected) in [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3)] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
             assert_eq!(distance(b, a), expected, "{b} {a}");
         }
-        assert_eq!(
-            closest("own_domain", &["db", "own_domains"]),
-            Some("own_domains")
-        );
+        assert_eq!(closest("own_domain", &["db", "own_domains"]), Some("own_domains"));
         assert_eq!(closest("colour", &["db", "own_domains"]), None);
     }
 
     #[test]
     fn domains() {
-        let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(domain(text).as_deref(), expected, "{text}")
-        };
+        let check = |text: &str, expected: Option<&str>| assert_eq!(domain(text).as_deref(), expected, "{text}");
         check("Example.COM", Some("example.com"));
         check("example.com.", Some("example.com"));
         check("_dmarc.example.com", Some("_dmarc.example.com"));
         check("bücher.example", Some("xn--bcher-kva.example"));
-        for text in [
-            "example",
-            "a..b",
-            "-a.b",
-            "a.b@c",
-            "*.example.com",
-            "exa mple.com",
-            "http://a.b",
-            ".",
-        ] {
+        for text in ["example", "a..b", "-a.b", "a.b@c", "*.example.com", "exa mple.com", "http://a.b", "."] {
             check(text, None);
         }
     }

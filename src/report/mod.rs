@@ -12,7 +12,6 @@ pub mod failure;
 pub mod feedback;
 pub mod tls;
 
-
 pub use failure::FailureReport;
 pub use feedback::Complaint;
 pub use tls::TlsReport;

@@ -26,10 +26,7 @@ fn account(script: &Script) -> Account {
             command: Duration::from_secs(2),
             run: Duration::from_secs(60),
         },
-        bounds: Bounds {
-            message_bytes: 1 << 20,
-            ..Bounds::default()
-        },
+        bounds: Bounds { message_bytes: 1 << 20, ..Bounds::default() },
     }
 }
 
@@ -92,10 +89,7 @@ fn body_script(reply: fn() -> Reply) -> Script {
 fn fails(script: &Script, kind: ErrorKind, words: &str, seconds: u64) {
     let started = Instant::now();
     let run = take(account(script), Resume::default());
-    let error = run
-        .end
-        .as_ref()
-        .unwrap_or_else(|| panic!("no error: {run:?}"));
+    let error = run.end.as_ref().unwrap_or_else(|| panic!("no error: {run:?}"));
     assert_eq!(error.kind, kind, "{error}");
     assert!(error.reason.contains(words), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
@@ -109,13 +103,7 @@ fn the_well_behaved_server_is_read() {
     let script = Script::start(|_, _, _| Reply::Usual);
     let run = take(account(&script), Resume::default());
     assert_eq!((run.messages, run.end), (vec![MESSAGE.to_vec()], None));
-    assert!(
-        !script
-            .commands()
-            .iter()
-            .any(|line| line.starts_with("SELECT")),
-        "keep is read-only"
-    );
+    assert!(!script.commands().iter().any(|line| line.starts_with("SELECT")), "keep is read-only");
     assert_eq!(script.verbs().last().map(String::as_str), Some("LOGOUT"));
 }
 
@@ -130,27 +118,12 @@ fn greetings() {
     check(|| Reply::SayAndHang(Vec::new()), Temporary, "no data", 4);
     check(|| say("* BYE overloaded\r\n"), Temporary, "overloaded", 2);
     check(|| say("* PREAUTH welcome\r\n"), Protocol, "PREAUTH", 2);
-    check(
-        || say("HTTP/1.1 400 Bad Request\r\n\r\n"),
-        Protocol,
-        "HTTP/1.1 400",
-        2,
-    );
+    check(|| say("HTTP/1.1 400 Bad Request\r\n\r\n"), Protocol, "HTTP/1.1 400", 2);
     check(|| say("220 smtp ready\r\n"), Protocol, "220 smtp ready", 2);
     check(|| Reply::SayAndClose(Vec::new()), Temporary, "closed", 2);
-    check(
-        || Reply::Flood(vec![b'A'; 65536]),
-        Protocol,
-        "line of more",
-        5,
-    );
+    check(|| Reply::Flood(vec![b'A'; 65536]), Protocol, "line of more", 5);
     // One byte a time never runs into the limit on silence.
-    let slow = || {
-        Reply::Drip(
-            b"* OK ready when you are, in a very slow fashion\r\n".to_vec(),
-            MS_200,
-        )
-    };
+    let slow = || Reply::Drip(b"* OK ready when you are, in a very slow fashion\r\n".to_vec(), MS_200);
     check(slow, Temporary, "too long", 5);
 }
 
@@ -169,36 +142,18 @@ fn logins() {
     let check = |reply: fn() -> Reply, kind, words| {
         let script = script("LOGIN", reply);
         fails(&script, kind, words, 4);
-        let logins = script
-            .verbs()
-            .iter()
-            .filter(|verb| *verb == "LOGIN")
-            .count();
+        let logins = script.verbs().iter().filter(|verb| *verb == "LOGIN").count();
         assert_eq!(logins, 1, "a refused login is not tried again");
     };
-    check(
-        || say("TAG NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"),
-        Login,
-        "failed.",
-    );
-    check(
-        || say("TAG NO [AUTHENTICATIONFAILED] \u{c9}chec\r\n"),
-        Login,
-        "\u{c9}chec",
-    );
+    check(|| say("TAG NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"), Login, "failed.");
+    check(|| say("TAG NO [AUTHENTICATIONFAILED] \u{c9}chec\r\n"), Login, "\u{c9}chec");
     check(|| say("TAG NO login failure\r\n"), Login, "login failure");
     check(|| say("TAG NO [UNAVAILABLE] later\r\n"), Temporary, "later");
     check(|| say("TAG NO [LIMIT] too many\r\n"), Temporary, "too many");
     check(|| say("TAG BAD what?\r\n"), Protocol, "what?");
-    check(
-        || Reply::SayAndClose(b"* BYE [ALERT] too many connections\r\n".to_vec()),
-        Temporary,
-        "too many connections",
-    );
+    check(|| Reply::SayAndClose(b"* BYE [ALERT] too many connections\r\n".to_vec()), Temporary, "too many connections");
     check(|| say("+ go on\r\n"), Protocol, "unexpected line");
-    let disabled = script("CAPABILITY", || {
-        say("* CAPABILITY IMAP4rev1 LOGINDISABLED\r\nTAG OK\r\n")
-    });
+    let disabled = script("CAPABILITY", || say("* CAPABILITY IMAP4rev1 LOGINDISABLED\r\nTAG OK\r\n"));
     fails(&disabled, Configuration, "no way to log in", 2);
     assert_eq!(disabled.verbs(), ["CAPABILITY"]);
 }
@@ -213,56 +168,29 @@ fn authenticates_where_login_is_disabled() {
     let error = ImapSource::list(&account(&script)).unwrap_err();
     // The script takes the response for a tag and gives it back, which must not be shown.
     assert_eq!(error.kind, ErrorKind::Protocol, "{error}");
-    assert!(
-        error
-            .reason
-            .contains("unexpected line from the server: … OK done"),
-        "{error}"
-    );
+    assert!(error.reason.contains("unexpected line from the server: … OK done"), "{error}");
     assert!(script.commands().contains(&"AUTHENTICATE PLAIN".to_owned()));
 }
 
 #[test]
 fn a_server_that_repeats_the_password_does_not_get_it_shown() {
-    let script = script("LOGIN", || {
-        say("* BAD [ALERT] hunter2 is weak\r\nTAG BAD unknown: LOGIN \"alice\" \"hunter2\"\r\n")
-    });
+    let script =
+        script("LOGIN", || say("* BAD [ALERT] hunter2 is weak\r\nTAG BAD unknown: LOGIN \"alice\" \"hunter2\"\r\n"));
     fails(&script, ErrorKind::Protocol, "LOGIN \"alice\" \"…\"", 2);
 }
 
 #[test]
 fn folders() {
     use ErrorKind::{Configuration, Login, Protocol, Temporary};
-    let check =
-        |reply: fn() -> Reply, kind, words| fails(&script("EXAMINE", reply), kind, words, 4);
-    check(
-        || say("TAG NO [NONEXISTENT] no such folder\r\n"),
-        Configuration,
-        "no such folder",
-    );
-    check(
-        || say("TAG NO Mailbox doesn't exist\r\n"),
-        Configuration,
-        "`INBOX`",
-    );
+    let check = |reply: fn() -> Reply, kind, words| fails(&script("EXAMINE", reply), kind, words, 4);
+    check(|| say("TAG NO [NONEXISTENT] no such folder\r\n"), Configuration, "no such folder");
+    check(|| say("TAG NO Mailbox doesn't exist\r\n"), Configuration, "`INBOX`");
     check(|| say("TAG NO [INUSE] locked\r\n"), Temporary, "locked");
     check(|| say("TAG NO [NOPERM] not yours\r\n"), Login, "not yours");
     check(|| say("TAG BAD no\r\n"), Protocol, "no");
-    check(
-        || say("TAG BAD User is authenticated but not connected.\r\n"),
-        Temporary,
-        "not connected",
-    );
-    check(
-        || say("* 1 EXISTS\r\nTAG OK done\r\n"),
-        Protocol,
-        "UIDVALIDITY",
-    );
-    check(
-        || say("* 1 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\nTAG OK done\r\n"),
-        Protocol,
-        "UIDVALIDITY",
-    );
+    check(|| say("TAG BAD User is authenticated but not connected.\r\n"), Temporary, "not connected");
+    check(|| say("* 1 EXISTS\r\nTAG OK done\r\n"), Protocol, "UIDVALIDITY");
+    check(|| say("* 1 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\nTAG OK done\r\n"), Protocol, "UIDVALIDITY");
     check(
         || say("* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* NO [UIDNOTSTICKY] x\r\nTAG OK done\r\n"),
         Protocol,
@@ -270,11 +198,7 @@ fn folders() {
     );
     check(|| say("zz99 OK [READ-WRITE] ok\r\n"), Protocol, "zz99");
     check(|| say("a99 OK [READ-WRITE] ok\r\n"), Protocol, "not sent");
-    check(
-        || say("* PREAUTH hello\r\nTAG OK done\r\n"),
-        Protocol,
-        "PREAUTH",
-    );
+    check(|| say("* PREAUTH hello\r\nTAG OK done\r\n"), Protocol, "PREAUTH");
 }
 
 #[test]
@@ -283,10 +207,7 @@ fn a_folder_that_fails_does_not_keep_the_others() {
         "EXAMINE \"INBOX\"" => say("TAG NO [INUSE] locked\r\n"),
         _ => Reply::Usual,
     });
-    let account = Account {
-        folders: vec!["INBOX".into(), "Reports".into()],
-        ..account(&script)
-    };
+    let account = Account { folders: vec!["INBOX".into(), "Reports".into()], ..account(&script) };
     let run = take(account, Resume::default());
     assert_eq!(run.messages.len(), 1);
     assert_eq!(run.end.unwrap().kind, ErrorKind::Temporary);
@@ -295,19 +216,13 @@ fn a_folder_that_fails_does_not_keep_the_others() {
 #[test]
 fn what_panics_the_library_becomes_an_alert() {
     let script = script("EXAMINE", || {
-        say(
-            "* NO [ALERT] Disk is 98% full\r\n* BAD odd\r\n* FLAGS (\\Seen [x] \u{e9})\r\n\
+        say("* NO [ALERT] Disk is 98% full\r\n* BAD odd\r\n* FLAGS (\\Seen [x] \u{e9})\r\n\
             * CAPABILITY x\r\n* ESEARCH x\r\n* XSOMETHING {4}\r\n(((\n\r\n* 1 EXISTS\r\n\
-            * OK [UIDVALIDITY 7] v\r\nTAG OK [READ-ONLY] done\r\n",
-        )
+            * OK [UIDVALIDITY 7] v\r\nTAG OK [READ-ONLY] done\r\n")
     });
     let run = take(account(&script), Resume::default());
     assert_eq!((run.messages.len(), &run.end), (1, &None));
-    assert!(
-        run.notices.iter().any(|text| text.contains("98% full")),
-        "{:?}",
-        run.notices
-    );
+    assert!(run.notices.iter().any(|text| text.contains("98% full")), "{:?}", run.notices);
 }
 
 #[test]
@@ -316,36 +231,11 @@ fn searches() {
     let check = |reply: fn() -> Reply, kind, words, seconds| {
         fails(&script("SEARCH", reply), kind, words, seconds);
     };
-    check(
-        || say("* SEARCH 4294967296 99999999999999999999\r\nTAG OK done\r\n"),
-        Protocol,
-        "not understood",
-        2,
-    );
-    check(
-        || say("* ESEARCH (TAG \"a1\") UID ALL 1\r\nTAG OK done\r\n"),
-        Protocol,
-        "ESEARCH",
-        2,
-    );
-    check(
-        || Reply::Flood(b"* 1 EXISTS\r\n".to_vec()),
-        Protocol,
-        "more than 200000 lines",
-        20,
-    );
-    check(
-        || say("TAG NO [UNAVAILABLE] later\r\n"),
-        Temporary,
-        "later",
-        2,
-    );
-    check(
-        || Reply::Flood(b"* SEARCH 1 2 3 4 5\r\n".to_vec()),
-        Protocol,
-        "more than",
-        30,
-    );
+    check(|| say("* SEARCH 4294967296 99999999999999999999\r\nTAG OK done\r\n"), Protocol, "not understood", 2);
+    check(|| say("* ESEARCH (TAG \"a1\") UID ALL 1\r\nTAG OK done\r\n"), Protocol, "ESEARCH", 2);
+    check(|| Reply::Flood(b"* 1 EXISTS\r\n".to_vec()), Protocol, "more than 200000 lines", 20);
+    check(|| say("TAG NO [UNAVAILABLE] later\r\n"), Temporary, "later", 2);
+    check(|| Reply::Flood(b"* SEARCH 1 2 3 4 5\r\n".to_vec()), Protocol, "more than", 30);
 }
 
 #[test]
@@ -375,43 +265,13 @@ fn literals() {
     let one_piece = "in one piece";
     let flood = || Reply::Flood(b"* 1 FETCH (UID 1 BODY[] {2147483648}\r\n".to_vec());
     check(flood, Protocol, one_piece, 2);
-    check(
-        || say("* 1 FETCH (UID 1 BODY[] {4294967296}\r\nabc)\r\n"),
-        Protocol,
-        one_piece,
-        2,
-    );
-    check(
-        || say("* 1 FETCH (UID 1 BODY[] {18446744073709551615}\r\nabc)\r\n"),
-        Protocol,
-        one_piece,
-        2,
-    );
-    check(
-        || say("* 1 FETCH (UID 1 BODY[] {-1}\r\nabc)\r\nTAG OK\r\n"),
-        Protocol,
-        "unexpected line",
-        2,
-    );
-    check(
-        || say("* 1 FETCH (UID 1 BODY[] {10}\r\n0123456789ABCDEF)\r\nTAG OK\r\n"),
-        Protocol,
-        "understood",
-        2,
-    );
+    check(|| say("* 1 FETCH (UID 1 BODY[] {4294967296}\r\nabc)\r\n"), Protocol, one_piece, 2);
+    check(|| say("* 1 FETCH (UID 1 BODY[] {18446744073709551615}\r\nabc)\r\n"), Protocol, one_piece, 2);
+    check(|| say("* 1 FETCH (UID 1 BODY[] {-1}\r\nabc)\r\nTAG OK\r\n"), Protocol, "unexpected line", 2);
+    check(|| say("* 1 FETCH (UID 1 BODY[] {10}\r\n0123456789ABCDEF)\r\nTAG OK\r\n"), Protocol, "understood", 2);
     // The connection may break once; then it is left to the next run.
-    check(
-        || Reply::SayAndClose(b"* 1 FETCH (UID 1 BODY[] {1000}\r\nxxxx".to_vec()),
-        Temporary,
-        "closed",
-        5,
-    );
-    check(
-        || Reply::SayAndHang(b"* 1 FETCH (UID 1 BODY[] {1000}\r\nxxxx".to_vec()),
-        Temporary,
-        "no data",
-        4,
-    );
+    check(|| Reply::SayAndClose(b"* 1 FETCH (UID 1 BODY[] {1000}\r\nxxxx".to_vec()), Temporary, "closed", 5);
+    check(|| Reply::SayAndHang(b"* 1 FETCH (UID 1 BODY[] {1000}\r\nxxxx".to_vec()), Temporary, "no data", 4);
 }
 
 #[test]
@@ -465,27 +325,13 @@ fn bodies_that_are_not_what_was_asked_for() {
     let undeliverable = |reply: fn() -> Reply, words: &str| {
         let run = fetched(reply, STILL_THERE);
         assert!(run.messages.is_empty() && run.end.is_none(), "{run:?}");
-        let [Refused::Undeliverable(reason)] = &run.refused[..] else {
-            panic!("{run:?}")
-        };
+        let [Refused::Undeliverable(reason)] = &run.refused[..] else { panic!("{run:?}") };
         assert!(reason.contains(words), "{reason}");
     };
-    undeliverable(
-        || say("* 1 FETCH (UID 999 BODY[] {3}\r\nabc)\r\nTAG OK\r\n"),
-        "another",
-    );
-    undeliverable(
-        || say("* 1 FETCH (BODY[] {3}\r\nabc)\r\nTAG OK\r\n"),
-        "another",
-    );
-    undeliverable(
-        || say("* 1 FETCH (UID 1 BODY[] NIL)\r\nTAG OK\r\n"),
-        "did not send",
-    );
-    undeliverable(
-        || say("* 1 FETCH (UID 1 BODY[] \"\")\r\nTAG OK\r\n"),
-        "sent nothing of",
-    );
+    undeliverable(|| say("* 1 FETCH (UID 999 BODY[] {3}\r\nabc)\r\nTAG OK\r\n"), "another");
+    undeliverable(|| say("* 1 FETCH (BODY[] {3}\r\nabc)\r\nTAG OK\r\n"), "another");
+    undeliverable(|| say("* 1 FETCH (UID 1 BODY[] NIL)\r\nTAG OK\r\n"), "did not send");
+    undeliverable(|| say("* 1 FETCH (UID 1 BODY[] \"\")\r\nTAG OK\r\n"), "sent nothing of");
     undeliverable(|| say("TAG OK\r\n"), "did not send");
     undeliverable(|| say("TAG NO [SERVERBUG] oops\r\n"), "oops");
     undeliverable(|| say("TAG BAD Command Error. 12\r\n"), "Error. 12");
@@ -500,36 +346,18 @@ fn bodies_that_are_not_what_was_asked_for() {
         let run = fetched(reply, STILL_THERE);
         assert_eq!((run.messages, run.end), (vec![body.to_vec()], None));
     };
-    one(
-        || {
-            say(
-                "* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n* 1 FETCH (UID 1 BODY[] {3}\r\nxyz)\r\nTAG OK\r\n",
-            )
-        },
-        b"abc",
-    );
-    one(
-        || say("* 1 FETCH (UID 1 BODY[] \"quoted\")\r\nTAG OK\r\n"),
-        b"quoted",
-    );
-    one(
-        || say("* 1 FETCH (UID 1 INTERNALDATE NIL BODY[] {1}\r\nx)\r\nTAG OK\r\n"),
-        b"x",
-    );
+    one(|| say("* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n* 1 FETCH (UID 1 BODY[] {3}\r\nxyz)\r\nTAG OK\r\n"), b"abc");
+    one(|| say("* 1 FETCH (UID 1 BODY[] \"quoted\")\r\nTAG OK\r\n"), b"quoted");
+    one(|| say("* 1 FETCH (UID 1 INTERNALDATE NIL BODY[] {1}\r\nx)\r\nTAG OK\r\n"), b"x");
     // The size that was claimed does not matter.
     let long = || {
         let body = "z".repeat(100);
-        say(format!(
-            "* 1 FETCH (UID 1 RFC822.SIZE 5 BODY[] {{100}}\r\n{body})\r\nTAG OK\r\n"
-        ))
+        say(format!("* 1 FETCH (UID 1 RFC822.SIZE 5 BODY[] {{100}}\r\n{body})\r\nTAG OK\r\n"))
     };
     one(long, &[b'z'; 100]);
     let over = || {
         let body = "z".repeat((1 << 20) + 1);
-        say(format!(
-            "* 1 FETCH (UID 1 BODY[] {{{}}}\r\n{body})\r\nTAG OK\r\n",
-            body.len()
-        ))
+        say(format!("* 1 FETCH (UID 1 BODY[] {{{}}}\r\n{body})\r\nTAG OK\r\n", body.len()))
     };
     let run = fetched(over, STILL_THERE);
     assert_eq!(run.refused, [Refused::TooLarge { limit: 1 << 20 }]);
@@ -548,21 +376,13 @@ fn one_bad_message_does_not_hold_up_the_others() {
             say("* 1 FETCH (UID 1 BODY[] {3}\r\none)\r\nTAG NO Some messages failed\r\n")
         }
         "FETCH" if command.contains("FETCH 2 ") => say("TAG NO [SERVERBUG] oops\r\n"),
-        "FETCH" if command.contains("FETCH 3 ") => {
-            say("* 3 FETCH (UID 3 BODY[] {5}\r\nthree)\r\nTAG OK\r\n")
-        }
+        "FETCH" if command.contains("FETCH 3 ") => say("* 3 FETCH (UID 3 BODY[] {5}\r\nthree)\r\nTAG OK\r\n"),
         "FETCH" => say("* 1 FETCH (UID 1 BODY[] {3}\r\none)\r\nTAG OK\r\n"),
         _ => Reply::Usual,
     });
     let run = take(account(&script), Resume::default());
-    assert_eq!(
-        (run.messages, run.end),
-        (vec![b"one".to_vec(), b"three".to_vec()], None)
-    );
-    assert_eq!(
-        run.refused,
-        [Refused::Undeliverable("[SERVERBUG] oops".into())]
-    );
+    assert_eq!((run.messages, run.end), (vec![b"one".to_vec(), b"three".to_vec()], None));
+    assert_eq!(run.refused, [Refused::Undeliverable("[SERVERBUG] oops".into())]);
 }
 
 #[test]
@@ -571,21 +391,14 @@ fn without_sizes_messages_come_one_by_one() {
         "EXAMINE" => say("* 2 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\nTAG OK done\r\n"),
         "SEARCH" if before == 0 => say("* SEARCH 1 2 2 4\r\nTAG OK done\r\n"),
         "FETCH" if !command.contains("BODY") => say("TAG NO [SERVERBUG] no sizes\r\n"),
-        "FETCH" if command.contains("FETCH 1 ") => {
-            say("* 1 FETCH (UID 1 BODY[] {1}\r\na)\r\nTAG OK\r\n")
-        }
-        "FETCH" if command.contains("FETCH 2 ") => {
-            say("* 2 FETCH (UID 2 BODY[] {1}\r\nb)\r\nTAG OK\r\n")
-        }
+        "FETCH" if command.contains("FETCH 1 ") => say("* 1 FETCH (UID 1 BODY[] {1}\r\na)\r\nTAG OK\r\n"),
+        "FETCH" if command.contains("FETCH 2 ") => say("* 2 FETCH (UID 2 BODY[] {1}\r\nb)\r\nTAG OK\r\n"),
         "FETCH" => say("TAG OK\r\n"),
         "SEARCH" => say("* SEARCH\r\nTAG OK\r\n"),
         _ => Reply::Usual,
     });
     let run = take(account(&script), Resume::default());
-    assert_eq!(
-        (run.messages, run.end),
-        (vec![b"a".to_vec(), b"b".to_vec()], None)
-    );
+    assert_eq!((run.messages, run.end), (vec![b"a".to_vec(), b"b".to_vec()], None));
     assert!(run.refused.is_empty());
 }
 
@@ -595,21 +408,12 @@ fn a_server_that_has_had_enough_stops_the_run() {
         fails(&body_script(reply), ErrorKind::Temporary, words, 3);
     };
     check(|| say("TAG NO [THROTTLED] slow down\r\n"), "slow down");
-    check(
-        || say("TAG NO [OVERQUOTA] Account exceeded bandwidth limits\r\n"),
-        "bandwidth",
-    );
-    check(
-        || Reply::SayAndClose(b"* BYE [UNAVAILABLE] shutting down\r\n".to_vec()),
-        "shutting",
-    );
+    check(|| say("TAG NO [OVERQUOTA] Account exceeded bandwidth limits\r\n"), "bandwidth");
+    check(|| Reply::SayAndClose(b"* BYE [UNAVAILABLE] shutting down\r\n".to_vec()), "shutting");
     // After BYE nobody waits long.
     check(|| Reply::SayAndHang(b"* BYE enough\r\n".to_vec()), "BYE");
     // A code on success is no failure.
-    let run = fetched(
-        || say("* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\nTAG OK Success [THROTTLED]\r\n"),
-        STILL_THERE,
-    );
+    let run = fetched(|| say("* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\nTAG OK Success [THROTTLED]\r\n"), STILL_THERE);
     assert_eq!((run.messages.len(), run.end), (1, None));
 }
 
@@ -620,21 +424,13 @@ fn nesting_and_floods() {
     };
     let nested = |depth: usize| {
         let (open, close) = ("(".repeat(depth), ")".repeat(depth));
-        say(format!(
-            "* 1 FETCH (UID 1 BODYSTRUCTURE {open}{close})\r\nTAG OK\r\n"
-        ))
+        say(format!("* 1 FETCH (UID 1 BODYSTRUCTURE {open}{close})\r\nTAG OK\r\n"))
     };
-    check(
-        || say(format!("* 1 FETCH (BODY {})\r\n", "(".repeat(1000))),
-        "nested",
-        2,
-    );
+    check(|| say(format!("* 1 FETCH (BODY {})\r\n", "(".repeat(1000))), "nested", 2);
     let valid = || {
         let leaf = "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1)";
         let (open, close) = ("(".repeat(2000), " \"MIXED\")".repeat(2000));
-        say(format!(
-            "* 1 FETCH (UID 1 BODYSTRUCTURE {open}{leaf}{close})\r\nTAG OK\r\n"
-        ))
+        say(format!("* 1 FETCH (UID 1 BODYSTRUCTURE {open}{leaf}{close})\r\nTAG OK\r\n"))
     };
     check(valid, "nested", 2);
     // 100 000 levels exceed a line as well; either reason will do.
@@ -645,36 +441,19 @@ fn nesting_and_floods() {
     fails(&script, ErrorKind::Protocol, "the server", 2);
     let extension = || {
         let deep = "(".repeat(30_000);
-        say(format!(
-            "* 1 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1 {deep}"
-        ))
+        say(format!("* 1 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1 {deep}"))
     };
     let script = body_script(extension);
     fails(&script, ErrorKind::Temporary, "no data", 4);
-    check(
-        || say(b"* 1 FETCH (UID 1 FLAGS (\xff\xfe) BODY[] {3}\r\nabc)\r\nTAG OK\r\n"),
-        "8-bit",
-        2,
-    );
-    check(
-        || Reply::Flood(b"* 1 FETCH (FLAGS (\\Seen))\r\n".to_vec()),
-        "the server's answer",
-        30,
-    );
+    check(|| say(b"* 1 FETCH (UID 1 FLAGS (\xff\xfe) BODY[] {3}\r\nabc)\r\nTAG OK\r\n"), "8-bit", 2);
+    check(|| Reply::Flood(b"* 1 FETCH (FLAGS (\\Seen))\r\n".to_vec()), "the server's answer", 30);
     check(|| Reply::Flood(vec![b'A'; 4096]), "line of more", 3);
-    check(
-        || say("* 1 FETCH (UID 1 EMAILID (x) BODY[] {1}\r\nx)\r\nTAG OK\r\n"),
-        "not understood",
-        2,
-    );
+    check(|| say("* 1 FETCH (UID 1 EMAILID (x) BODY[] {1}\r\nx)\r\nTAG OK\r\n"), "not understood", 2);
 }
 
 /// Runs and settles against a server that answers MOVE by `reply`; how settling ended.
 fn moved(script: &Script) -> Result<(), Error> {
-    let account = Account {
-        after: After::Move("Done/Kept".into()),
-        ..account(script)
-    };
+    let account = Account { after: After::Move("Done/Kept".into()), ..account(script) };
     let mut source = ImapSource::connect(account, Resume::default()).unwrap();
     let mut run = Run::default();
     read(&mut source, &mut run);
@@ -690,16 +469,8 @@ fn a_missing_target_is_created_once() {
     let verbs = script.verbs();
     let count = |verb: &str| verbs.iter().filter(|seen| *seen == verb).count();
     // Once because it is not listed, once because MOVE asks for it.
-    assert_eq!(
-        (count("MOVE"), count("CREATE"), count("COPY")),
-        (2, 2, 0),
-        "{verbs:?}"
-    );
-    assert!(
-        script
-            .commands()
-            .contains(&"CREATE \"Done/Kept\"".to_owned())
-    );
+    assert_eq!((count("MOVE"), count("CREATE"), count("COPY")), (2, 2, 0), "{verbs:?}");
+    assert!(script.commands().contains(&"CREATE \"Done/Kept\"".to_owned()));
 }
 
 #[test]
@@ -707,17 +478,10 @@ fn a_move_that_is_not_understood_becomes_a_copy() {
     let script = script("MOVE", || say("TAG BAD Command Error. 12\r\n"));
     assert_eq!(moved(&script), Ok(()));
     let commands = script.commands();
-    let after = commands
-        .iter()
-        .position(|line| line.starts_with("UID MOVE"))
-        .unwrap();
+    let after = commands.iter().position(|line| line.starts_with("UID MOVE")).unwrap();
     assert_eq!(
         commands[after + 1..][..3],
-        [
-            "UID COPY 1 \"Done/Kept\"",
-            "UID STORE 1 +FLAGS.SILENT (\\Deleted)",
-            "UID EXPUNGE 1"
-        ]
+        ["UID COPY 1 \"Done/Kept\"", "UID STORE 1 +FLAGS.SILENT (\\Deleted)", "UID EXPUNGE 1"]
     );
 }
 
@@ -729,51 +493,32 @@ fn a_copy_that_fails_deletes_nothing() {
         _ => Reply::Usual,
     });
     assert_eq!(moved(&script).unwrap_err().kind, ErrorKind::Temporary);
-    assert!(
-        !script
-            .verbs()
-            .iter()
-            .any(|verb| verb == "STORE" || verb == "EXPUNGE")
-    );
+    assert!(!script.verbs().iter().any(|verb| verb == "STORE" || verb == "EXPUNGE"));
 }
 
 #[test]
 fn a_connection_lost_in_a_move_is_left_to_the_next_run() {
     let script = script("MOVE", || Reply::SayAndClose(Vec::new()));
     assert_eq!(moved(&script).unwrap_err().kind, ErrorKind::Temporary);
-    assert_eq!(
-        script.verbs().iter().filter(|verb| *verb == "MOVE").count(),
-        2
-    );
+    assert_eq!(script.verbs().iter().filter(|verb| *verb == "MOVE").count(), 2);
 }
 
 #[test]
 fn uidvalidity_is_compared_after_a_new_connection() {
     // The second connection finds another folder under the same name.
     let script = Script::start(|verb, command, before| match verb {
-        "SELECT" if before > 0 => {
-            say("* 1 EXISTS\r\n* OK [UIDVALIDITY 8] v\r\nTAG OK [READ-WRITE] done\r\n")
-        }
+        "SELECT" if before > 0 => say("* 1 EXISTS\r\n* OK [UIDVALIDITY 8] v\r\nTAG OK [READ-WRITE] done\r\n"),
         "MOVE" => Reply::SayAndClose(Vec::new()),
         "FETCH" if command.contains("BODY") && before < 2 => Reply::Usual,
         _ => Reply::Usual,
     });
-    assert_eq!(
-        moved(&script),
-        Ok(()),
-        "there is nothing left to be settled"
-    );
-    assert_eq!(
-        script.verbs().iter().filter(|verb| *verb == "MOVE").count(),
-        1
-    );
+    assert_eq!(moved(&script), Ok(()), "there is nothing left to be settled");
+    assert_eq!(script.verbs().iter().filter(|verb| *verb == "MOVE").count(), 1);
 }
 
 #[test]
 fn a_read_only_folder_is_read_but_not_settled() {
-    let script = script("SELECT", || {
-        say("* 1 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\nTAG OK [READ-ONLY] done\r\n")
-    });
+    let script = script("SELECT", || say("* 1 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\nTAG OK [READ-ONLY] done\r\n"));
     let error = moved(&script).unwrap_err();
     assert!(error.reason.contains("read-only"), "{error}");
     assert!(!script.verbs().iter().any(|verb| verb == "MOVE"));
@@ -782,28 +527,13 @@ fn a_read_only_folder_is_read_but_not_settled() {
 #[test]
 fn a_refused_repetition_does_not_keep_new_mail_away() {
     let script = script("STORE", || say("TAG NO [NOPERM] hands off\r\n"));
-    let account = Account {
-        after: After::Seen,
-        ..account(&script)
-    };
+    let account = Account { after: After::Seen, ..account(&script) };
     let mut source = ImapSource::connect(account.clone(), Resume::default()).unwrap();
     let mut run = Run::default();
     read(&mut source, &mut run);
-    let Some((Origin::Imap { mailbox, .. }, _)) = run.origins.first() else {
-        panic!("{run:?}")
-    };
-    let known = Known {
-        mailbox: (**mailbox).clone(),
-        cursor_uid: 0,
-        retry: vec![],
-        unsettled: vec![5, 6],
-    };
-    let again = take(
-        account,
-        Resume {
-            mailboxes: vec![known],
-        },
-    );
+    let Some((Origin::Imap { mailbox, .. }, _)) = run.origins.first() else { panic!("{run:?}") };
+    let known = Known { mailbox: (**mailbox).clone(), cursor_uid: 0, retry: vec![], unsettled: vec![5, 6] };
+    let again = take(account, Resume { mailboxes: vec![known] });
     assert_eq!(again.messages.len(), 1);
     let error = again.end.unwrap();
     assert_eq!(error.kind, ErrorKind::Login, "{error}");
@@ -818,48 +548,22 @@ fn nothing_said_before_tls_counts() {
             "STARTTLS" => reply(),
             _ => Reply::Usual,
         });
-        let account = Account {
-            tls: Tls::StartTls,
-            ..account(&script)
-        };
+        let account = Account { tls: Tls::StartTls, ..account(&script) };
         let error = take(account, Resume::default()).end.unwrap();
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.reason.contains(words), "{error}");
-        assert!(
-            !script.verbs().iter().any(|verb| verb == "LOGIN"),
-            "{:?}",
-            script.verbs()
-        );
+        assert!(!script.verbs().iter().any(|verb| verb == "LOGIN"), "{:?}", script.verbs());
     };
     use ErrorKind::{Configuration, Protocol, Temporary};
     // Injected answers become part of a handshake, which fails.
-    starttls(
-        || say("TAG OK go\r\na1 OK logged in\r\n* OK hello\r\na2 OK\r\n"),
-        Configuration,
-        "TLS",
-    );
+    starttls(|| say("TAG OK go\r\na1 OK logged in\r\n* OK hello\r\na2 OK\r\n"), Configuration, "TLS");
     starttls(|| say("TAG NO not now\r\n"), Temporary, "not now");
     starttls(|| say("x1 OK\r\n"), Protocol, "unexpected line");
-    starttls(
-        || Reply::Flood(b"* OK more\r\n".to_vec()),
-        Protocol,
-        "more than 100 lines",
-    );
-    starttls(
-        || Reply::SayAndHang(b"TAG OK go\r\n".to_vec()),
-        Temporary,
-        "handshake",
-    );
-    starttls(
-        || Reply::Drip(b"TAG OK go, but take your time\r\n".to_vec(), MS_200),
-        Temporary,
-        "too long",
-    );
+    starttls(|| Reply::Flood(b"* OK more\r\n".to_vec()), Protocol, "more than 100 lines");
+    starttls(|| Reply::SayAndHang(b"TAG OK go\r\n".to_vec()), Temporary, "handshake");
+    starttls(|| Reply::Drip(b"TAG OK go, but take your time\r\n".to_vec(), MS_200), Temporary, "too long");
     let script = script("", || say("* PREAUTH hi\r\n"));
-    let account = Account {
-        tls: Tls::StartTls,
-        ..account(&script)
-    };
+    let account = Account { tls: Tls::StartTls, ..account(&script) };
     let error = take(account, Resume::default()).end.unwrap();
     assert_eq!(error.kind, Protocol, "{error}");
     assert_eq!(script.verbs(), [""; 0]);
@@ -891,9 +595,7 @@ fn a_folder_replaced_in_mid_run_starts_over() {
     let script = Script::start(|verb, command, before| match verb {
         "EXAMINE" => {
             let value = 7 + before;
-            say(format!(
-                "* 2 EXISTS\r\n* OK [UIDVALIDITY {value}] v\r\nTAG OK done\r\n"
-            ))
+            say(format!("* 2 EXISTS\r\n* OK [UIDVALIDITY {value}] v\r\nTAG OK done\r\n"))
         }
         "SEARCH" => say("* SEARCH 1 2\r\nTAG OK done\r\n"),
         // Sizes, the first body, and no more on this connection.
@@ -914,36 +616,20 @@ fn a_folder_replaced_in_mid_run_starts_over() {
             "imap://test/INBOX;uidvalidity=8;uid=2",
         ]
     );
-    assert!(
-        run.notices
-            .iter()
-            .any(|notice| notice.contains("UIDVALIDITY changed"))
-    );
+    assert!(run.notices.iter().any(|notice| notice.contains("UIDVALIDITY changed")));
 }
 
 #[test]
 fn a_search_that_answers_beyond_its_window_brings_nothing_twice() {
     let script = Script::start(|verb, command, _| match verb {
-        "EXAMINE" => say(
-            "* 60000 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n* OK [UIDNEXT 60001] n\r\n\
-            TAG OK done\r\n",
-        ),
+        "EXAMINE" => say("* 60000 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n* OK [UIDNEXT 60001] n\r\n\
+            TAG OK done\r\n"),
         "SEARCH" => say("* SEARCH 50001 1\r\nTAG OK done\r\n"),
         "FETCH" => numbers(command),
         _ => Reply::Usual,
     });
     let run = take(account(&script), Resume::default());
-    assert_eq!(
-        (run.messages, run.end),
-        (vec![b"1".to_vec(), b"50001".to_vec()], None)
-    );
-    let searches: Vec<_> = script
-        .commands()
-        .into_iter()
-        .filter(|line| line.contains("SEARCH"))
-        .collect();
-    assert_eq!(
-        searches,
-        ["UID SEARCH UID 1:50000", "UID SEARCH UID 50001:*"]
-    );
+    assert_eq!((run.messages, run.end), (vec![b"1".to_vec(), b"50001".to_vec()], None));
+    let searches: Vec<_> = script.commands().into_iter().filter(|line| line.contains("SEARCH")).collect();
+    assert_eq!(searches, ["UID SEARCH UID 1:50000", "UID SEARCH UID 50001:*"]);
 }

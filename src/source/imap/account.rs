@@ -94,11 +94,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds {
-            message_bytes: 32 << 20,
-            batch_messages: 100,
-            batch_bytes: 8 << 20,
-        }
+        Bounds { message_bytes: 32 << 20, batch_messages: 100, batch_bytes: 8 << 20 }
     }
 }
 
@@ -165,15 +161,8 @@ impl Resume {
     /// What is known of `mailbox`. The account's name may have changed since.
     pub(super) fn known(&self, mailbox: &Arc<Mailbox>) -> Option<&Known> {
         self.mailboxes.iter().find(|known| {
-            let Mailbox {
-                server,
-                folder,
-                uid_validity,
-                ..
-            } = &known.mailbox;
-            *server == mailbox.server
-                && *folder == mailbox.folder
-                && *uid_validity == mailbox.uid_validity
+            let Mailbox { server, folder, uid_validity, .. } = &known.mailbox;
+            *server == mailbox.server && *folder == mailbox.folder && *uid_validity == mailbox.uid_validity
         })
     }
 }

@@ -63,9 +63,7 @@ impl<S> Guard<S> {
     fn take(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             if self.literal > 0 {
-                let have = usize::try_from(self.literal)
-                    .unwrap_or(usize::MAX)
-                    .min(bytes.len());
+                let have = usize::try_from(self.literal).unwrap_or(usize::MAX).min(bytes.len());
                 let (data, rest) = bytes.split_at(have);
                 if !self.dropped {
                     self.out.extend_from_slice(data);
@@ -74,10 +72,7 @@ impl<S> Guard<S> {
                 bytes = rest;
                 continue;
             }
-            let end = bytes
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map(|at| at + 1);
+            let end = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
             let (data, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             self.bound_line(data)?;
             self.line.extend_from_slice(data);
@@ -95,19 +90,13 @@ impl<S> Guard<S> {
         if length <= LINE {
             return Ok(());
         }
-        let start = if self.line.is_empty() {
-            more
-        } else {
-            &self.line
-        };
+        let start = if self.line.is_empty() { more } else { &self.line };
         let budget = self.watch.budget();
         let found = !self.within && budget.expect == Expect::Search && is_search(start);
         if found && length as u64 <= budget.bytes {
             return Ok(());
         }
-        Err(self
-            .watch
-            .violation(format!("the server sent a line of more than {LINE} bytes")))
+        Err(self.watch.violation(format!("the server sent a line of more than {LINE} bytes")))
     }
 
     /// A complete line, with its line end.
@@ -198,13 +187,11 @@ impl<S> Guard<S> {
             "CAPABILITY" => expect == Expect::Capability,
             "LIST" => expect == Expect::List,
             "SEARCH" => expect == Expect::Search,
-            number if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                match word(rest).0.as_str() {
-                    "EXISTS" => expect == Expect::Select,
-                    "FETCH" => expect == Expect::Fetch,
-                    _ => false,
-                }
-            }
+            number if number.bytes().all(|byte| byte.is_ascii_digit()) => match word(rest).0.as_str() {
+                "EXISTS" => expect == Expect::Select,
+                "FETCH" => expect == Expect::Fetch,
+                _ => false,
+            },
             _ => false,
         })
     }
@@ -217,10 +204,7 @@ impl<S> Guard<S> {
         let Some(open) = body.iter().rposition(|byte| *byte == b'{') else {
             return Ok(());
         };
-        let Some(digits) = body
-            .get(open + 1..)
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-        else {
+        let Some(digits) = body.get(open + 1..).and_then(|digits| std::str::from_utf8(digits).ok()) else {
             return Ok(());
         };
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -293,50 +277,33 @@ pub(super) fn check_greeting(line: &[u8], watch: &Watch) -> io::Result<()> {
         "OK" => Ok(()),
         "BYE" => {
             let reason = format!("the server refuses the connection: {}", said(rest).text);
-            Err(watch.fail(
-                ErrorKind::Temporary,
-                reason,
-                io::ErrorKind::ConnectionRefused,
-            ))
+            Err(watch.fail(ErrorKind::Temporary, reason, io::ErrorKind::ConnectionRefused))
         }
-        "PREAUTH" => Err(watch
-            .violation("the server claims that login is done (PREAUTH), which is refused".into())),
+        "PREAUTH" => Err(watch.violation("the server claims that login is done (PREAUTH), which is refused".into())),
         _ => Err(watch.violation(format!("not an IMAP greeting: {}", readable(line)))),
     }
 }
 
 /// The first word in upper case, and what follows it.
 fn word(line: &[u8]) -> (String, &[u8]) {
-    let end = line
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
     let (word, rest) = line.split_at(end.unwrap_or(line.len()));
     let word = word.get(..word.len().min(32)).unwrap_or_default();
-    (
-        String::from_utf8_lossy(word).to_ascii_uppercase(),
-        rest.trim_ascii(),
-    )
+    (String::from_utf8_lossy(word).to_ascii_uppercase(), rest.trim_ascii())
 }
 
 /// What follows our tag, if the line bears one: `a` and a number.
 fn after_tag(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"a")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (digits > 0)
-        .then(|| rest.get(digits..)?.strip_prefix(b" "))
-        .flatten()
+    (digits > 0).then(|| rest.get(digits..)?.strip_prefix(b" ")).flatten()
 }
 
 /// Whether the line ends in text for people, where nothing is a literal or a list.
 fn is_status(line: &[u8]) -> bool {
     let rest = line.strip_prefix(b"* ").or_else(|| after_tag(line));
     line.starts_with(b"+")
-        || rest.is_some_and(|rest| {
-            matches!(
-                word(rest).0.as_str(),
-                "OK" | "NO" | "BAD" | "BYE" | "PREAUTH"
-            )
-        })
+        || rest.is_some_and(|rest| matches!(word(rest).0.as_str(), "OK" | "NO" | "BAD" | "BYE" | "PREAUTH"))
 }
 
 fn is_search(line: &[u8]) -> bool {
@@ -353,19 +320,13 @@ pub(super) fn said(rest: &[u8]) -> Said {
     let inner = rest.strip_prefix(b"[");
     let code = inner.and_then(|inner| inner.split(|byte| matches!(byte, b' ' | b']')).next());
     let code = code.map(|code| readable(code).to_ascii_uppercase());
-    Said {
-        code,
-        text: readable(rest),
-    }
+    Said { code, text: readable(rest) }
 }
 
 /// Text from the server, decoded and shortened. Whoever prints it must still make it safe for a terminal.
 pub(super) fn readable(bytes: &[u8]) -> String {
     let start = bytes.get(..bytes.len().min(4 * TEXT)).unwrap_or_default();
-    String::from_utf8_lossy(start.trim_ascii())
-        .chars()
-        .take(TEXT)
-        .collect()
+    String::from_utf8_lossy(start.trim_ascii()).chars().take(TEXT).collect()
 }
 
 impl<S: Read> Read for Guard<S> {
@@ -404,11 +365,7 @@ impl<S> Guard<S> {
             return Ok(0);
         };
         let reason = format!("the server closed the connection: {}", bye.text);
-        Err(self.watch.fail(
-            ErrorKind::Temporary,
-            reason,
-            io::ErrorKind::ConnectionAborted,
-        ))
+        Err(self.watch.fail(ErrorKind::Temporary, reason, io::ErrorKind::ConnectionAborted))
     }
 }
 
@@ -444,16 +401,8 @@ mod tests {
     }
 
     fn watch(expect: Expect) -> Watch {
-        let watch = Watch::new(
-            Timeouts::default(),
-            Instant::now() + Duration::from_secs(60),
-        );
-        watch.begin(Budget {
-            expect,
-            bytes: 1 << 20,
-            likely: 0,
-            literal: 1000,
-        });
+        let watch = Watch::new(Timeouts::default(), Instant::now() + Duration::from_secs(60));
+        watch.begin(Budget { expect, bytes: 1 << 20, likely: 0, literal: 1000 });
         watch
     }
 
@@ -490,29 +439,14 @@ mod tests {
             check(expect, &input, &input);
         };
         keep(Expect::Fetch, "* 1 FETCH (UID 1 BODY[] {5}\r\n* NO\n)\r\n");
-        drop(
-            Expect::Nothing,
-            "* 1 FETCH (UID 1 BODY[] {5}\r\n* NO\n)\r\n",
-        );
+        drop(Expect::Nothing, "* 1 FETCH (UID 1 BODY[] {5}\r\n* NO\n)\r\n");
         keep(Expect::Search, "* SEARCH 1 2\r\n");
         drop(Expect::Select, "* SEARCH 1 2\r\n");
         keep(Expect::Select, "* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n");
-        drop(
-            Expect::Select,
-            "* NO [ALERT] Disk is 98% full\r\n* BAD what\r\n",
-        );
-        drop(
-            Expect::Select,
-            "* FLAGS (\\Seen [odd)\r\n* 0 RECENT\r\n* 1 FETCH (FLAGS ())\r\n",
-        );
-        drop(
-            Expect::Search,
-            "* STATUS x (MESSAGES 1)\r\n* 4 EXPUNGE\r\n* XNEW {3}\r\n(((\r\n",
-        );
-        drop(
-            Expect::Fetch,
-            "* ESEARCH (TAG \"a1\") UID\r\n* VANISHED 1\r\n",
-        );
+        drop(Expect::Select, "* NO [ALERT] Disk is 98% full\r\n* BAD what\r\n");
+        drop(Expect::Select, "* FLAGS (\\Seen [odd)\r\n* 0 RECENT\r\n* 1 FETCH (FLAGS ())\r\n");
+        drop(Expect::Search, "* STATUS x (MESSAGES 1)\r\n* 4 EXPUNGE\r\n* XNEW {3}\r\n(((\r\n");
+        drop(Expect::Fetch, "* ESEARCH (TAG \"a1\") UID\r\n* VANISHED 1\r\n");
         keep(Expect::List, "* LIST (\\Noselect) \"/\" {3}\r\na\"b\r\n");
         keep(Expect::Challenge, "+ \r\n+ abc\r\n");
         check(
@@ -527,20 +461,9 @@ mod tests {
              UID 1)\r\n",
         );
         // Text for people is neither list nor literal.
-        keep(
-            Expect::Select,
-            &format!("* OK {} {{9}}\r\n", "(".repeat(100)),
-        );
-        check(
-            Expect::Nothing,
-            "a1 NO [X] \u{c9}chec {4}\r\n",
-            "a1 NO [X] ??chec {4}\r\n",
-        );
-        check(
-            Expect::List,
-            "* LIST () \"/\" \u{e9}t\u{e9}\r\n",
-            "* LIST () \"/\" ??t??\r\n",
-        );
+        keep(Expect::Select, &format!("* OK {} {{9}}\r\n", "(".repeat(100)));
+        check(Expect::Nothing, "a1 NO [X] \u{c9}chec {4}\r\n", "a1 NO [X] ??chec {4}\r\n");
+        check(Expect::List, "* LIST () \"/\" \u{e9}t\u{e9}\r\n", "* LIST () \"/\" ??t??\r\n");
     }
 
     #[test]
@@ -552,38 +475,20 @@ mod tests {
             assert_eq!(watch.fault().unwrap().kind, ErrorKind::Protocol, "{reason}");
         };
         let literal = |announced: &str| format!("* 1 FETCH (UID 1 BODY[] {{{announced}}}\r\n");
-        for size in [
-            "1001",
-            "2147483648",
-            "4294967296",
-            "18446744073709551615",
-            "99999999999999999999",
-        ] {
+        for size in ["1001", "2147483648", "4294967296", "18446744073709551615", "99999999999999999999"] {
             check(Expect::Fetch, literal(size).as_bytes(), "in one piece");
             check(Expect::Nothing, literal(size).as_bytes(), "in one piece");
         }
         let deep = format!("* 1 FETCH (BODYSTRUCTURE {})\r\n", "(".repeat(100));
         check(Expect::Fetch, deep.as_bytes(), "nested");
         check(Expect::Fetch, &vec![b'x'; LINE + 1], "line of more");
-        check(
-            Expect::Search,
-            format!("* OK {}", "1 ".repeat(LINE)).as_bytes(),
-            "line of more",
-        );
-        check(
-            Expect::Search,
-            b"* ESEARCH (TAG \"a1\") UID ALL 1:2\r\n",
-            "ESEARCH",
-        );
+        check(Expect::Search, format!("* OK {}", "1 ".repeat(LINE)).as_bytes(), "line of more");
+        check(Expect::Search, b"* ESEARCH (TAG \"a1\") UID ALL 1:2\r\n", "ESEARCH");
         check(Expect::Select, b"* PREAUTH hello\r\n", "PREAUTH");
         check(Expect::Select, b"zz99 OK done\r\n", "unexpected line");
         check(Expect::Select, b"+ go on\r\n", "unexpected line");
         check(Expect::Fetch, b"* 1 FETCH (FLAGS (\xff\xfe))\r\n", "8-bit");
-        check(
-            Expect::Fetch,
-            &b"* 1 FETCH (FLAGS ())\r\n".repeat(60_000),
-            "larger than",
-        );
+        check(Expect::Fetch, &b"* 1 FETCH (FLAGS ())\r\n".repeat(60_000), "larger than");
     }
 
     #[test]
@@ -613,11 +518,7 @@ mod tests {
         check("* BYE overloaded\r\n", ErrorKind::Temporary, "overloaded");
         check("* PREAUTH welcome\r\n", ErrorKind::Protocol, "PREAUTH");
         check("220 smtp ready\r\n", ErrorKind::Protocol, "220 smtp ready");
-        check(
-            "HTTP/1.1 400 Bad Request\r\n",
-            ErrorKind::Protocol,
-            "HTTP/1.1",
-        );
+        check("HTTP/1.1 400 Bad Request\r\n", ErrorKind::Protocol, "HTTP/1.1");
         let (passed, _) = pass(Expect::Nothing, true, b"* OK \x1b]0;\xff ready\r\n");
         assert_eq!(passed.as_deref(), Ok("* OK \x1b]0;? ready\r\n"));
     }
@@ -628,14 +529,8 @@ mod tests {
             * NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\na1 NO [unavailable 3] later\r\n";
         let (_, watch) = pass(Expect::Nothing, false, input);
         assert!(watch.has_seen("UIDNOTSTICKY"));
-        assert_eq!(
-            watch.take_alerts(),
-            ["[UIDNOTSTICKY] odd", "[ALERT] Maintenance at 5"]
-        );
-        assert_eq!(
-            watch.take_namespace().unwrap(),
-            "((\"INBOX.\" \".\")) NIL NIL"
-        );
+        assert_eq!(watch.take_alerts(), ["[UIDNOTSTICKY] odd", "[ALERT] Maintenance at 5"]);
+        assert_eq!(watch.take_namespace().unwrap(), "((\"INBOX.\" \".\")) NIL NIL");
         let said = watch.take_tagged().unwrap();
         assert_eq!(said.code.as_deref(), Some("UNAVAILABLE"));
         assert_eq!(said.text, "[unavailable 3] later");

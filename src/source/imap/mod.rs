@@ -135,16 +135,9 @@ impl ImapSource {
         let mut connection = Connection::open(account, Instant::now() + account.timeouts.run)?;
         let names = connection.names("\"*\"").map_err(|failure| {
             let (kind, reason) = failure.into_parts(ErrorKind::Protocol);
-            Error {
-                kind,
-                place: account.place(),
-                reason: format!("listing folders: {reason}"),
-            }
+            Error { kind, place: account.place(), reason: format!("listing folders: {reason}") }
         })?;
-        let mut names: Vec<_> = names
-            .iter()
-            .map(|name| connection.naming.decode(name))
-            .collect();
+        let mut names: Vec<_> = names.iter().map(|name| connection.naming.decode(name)).collect();
         names.sort();
         names.dedup();
         Ok(names)
@@ -171,19 +164,11 @@ impl ImapSource {
     fn collect_alerts(&mut self) {
         let place = self.connection.place();
         let alerts = self.connection.take_alerts();
-        self.notices.extend(
-            alerts
-                .iter()
-                .map(|text| format!("{place}: the server says: {text}")),
-        );
+        self.notices.extend(alerts.iter().map(|text| format!("{place}: the server says: {text}")));
     }
 
     fn error(&self, kind: ErrorKind, reason: String) -> Error {
-        Error {
-            kind,
-            place: self.connection.place().to_owned(),
-            reason,
-        }
+        Error { kind, place: self.connection.place().to_owned(), reason }
     }
 
     fn folder_error(&self, folder: &str, kind: ErrorKind, reason: &str) -> Error {
@@ -191,10 +176,7 @@ impl ImapSource {
     }
 
     /// Does `step`, once more over a new connection if this one is lost in it.
-    fn persist<T>(
-        &mut self,
-        mut step: impl FnMut(&mut Self) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
+    fn persist<T>(&mut self, mut step: impl FnMut(&mut Self) -> Result<T, Failure>) -> Result<T, Error> {
         loop {
             let failure = match step(self) {
                 Ok(done) => return Ok(done),
@@ -306,23 +288,14 @@ impl ImapSource {
         Ok(None)
     }
 
-    fn opened(
-        &mut self,
-        index: usize,
-        folder: &str,
-        opened: Opened,
-    ) -> Option<(Selected, Option<Opened>)> {
+    fn opened(&mut self, index: usize, folder: &str, opened: Opened) -> Option<(Selected, Option<Opened>)> {
         let Some(uid_validity) = opened.uid_validity else {
             let reason = "the server gives no lasting UIDs (no UIDVALIDITY, or UIDNOTSTICKY), so that messages could \
                 be lost or counted twice";
-            self.failed
-                .push(self.folder_error(folder, ErrorKind::Protocol, reason));
+            self.failed.push(self.folder_error(folder, ErrorKind::Protocol, reason));
             return None;
         };
-        let selected = Selected {
-            uid_validity,
-            read_only: opened.read_only,
-        };
+        let selected = Selected { uid_validity, read_only: opened.read_only };
         self.selected = Some((index, selected));
         Some((selected, Some(opened)))
     }
@@ -365,13 +338,10 @@ impl ImapSource {
             let uids: Vec<u32> = work.found.iter().take(SIZES).copied().collect();
             let mut sized = Vec::new();
             for (set, uids) in uids::sets(&uids) {
-                let sizes = self
-                    .connection
-                    .sizes(&set)
-                    .or_else(|failure| match failure {
-                        Failure::Refused(said) if !said.stops_the_run() => Ok(Default::default()),
-                        failure => Err(failure),
-                    })?;
+                let sizes = self.connection.sizes(&set).or_else(|failure| match failure {
+                    Failure::Refused(said) if !said.stops_the_run() => Ok(Default::default()),
+                    failure => Err(failure),
+                })?;
                 sized.extend(uids.iter().map(|uid| (*uid, sizes.get(uid).copied())));
             }
             work.found.drain(..uids.len());
@@ -414,16 +384,9 @@ impl ImapSource {
         let mut taken = Vec::with_capacity(batch.order.len());
         let limit = self.account.bounds.message_bytes;
         for (uid, size, too_large) in &batch.order {
-            let origin = Origin::Imap {
-                mailbox: work.mailbox.clone(),
-                uid: *uid,
-            };
+            let origin = Origin::Imap { mailbox: work.mailbox.clone(), uid: *uid };
             let claimed = size.unwrap_or(0);
-            let refuse = |bytes, refusal| Taken::Refused {
-                origin: origin.clone(),
-                bytes,
-                refusal,
-            };
+            let refuse = |bytes, refusal| Taken::Refused { origin: origin.clone(), bytes, refusal };
             taken.push(match fetched.take(*uid) {
                 _ if *too_large => refuse(claimed, Refused::TooLarge { limit }),
                 Fetched::Item(item) if item.bytes.len() as u64 > limit => {
@@ -433,11 +396,9 @@ impl ImapSource {
                     let reason = format!("the server sent nothing of {claimed} bytes");
                     refuse(claimed, Refused::Undeliverable(reason))
                 }
-                Fetched::Item(item) => Taken::Message(Message {
-                    origin,
-                    bytes: item.bytes,
-                    received_at: item.received_at,
-                }),
+                Fetched::Item(item) => {
+                    Taken::Message(Message { origin, bytes: item.bytes, received_at: item.received_at })
+                }
                 Fetched::Refused(reason) => refuse(claimed, Refused::Undeliverable(reason)),
                 Fetched::Gone => {
                     if *uid <= work.cursor {
@@ -479,32 +440,18 @@ impl ImapSource {
         }
     }
 
-    fn bodies(
-        &mut self,
-        set: &str,
-        uids: &[u32],
-        bytes: u64,
-        bodies: &mut Bodies,
-    ) -> Result<(), Failure> {
+    fn bodies(&mut self, set: &str, uids: &[u32], bytes: u64, bodies: &mut Bodies) -> Result<(), Failure> {
         // Servers miscount RFC822.SIZE by a little; what comes is measured again.
         let limit = self.account.bounds.message_bytes;
         let literal = limit.saturating_add(limit / 8).saturating_add(64 << 10);
         let answer = self.connection.bodies(set, uids, bytes, literal)?;
-        let missing: Vec<u32> = uids
-            .iter()
-            .filter(|uid| !answer.items.contains_key(uid))
-            .copied()
-            .collect();
+        let missing: Vec<u32> = uids.iter().filter(|uid| !answer.items.contains_key(uid)).copied().collect();
         bodies.items.extend(answer.items);
         // Most of these were deleted by another client in the meantime. Only a search tells, and a message that is
         // still there must not be passed over: the cursor would leave it behind for ever.
         for (set, uids) in uids::sets(&missing) {
             let there = self.connection.search(&set)?;
-            let there: Vec<u32> = uids
-                .iter()
-                .filter(|uid| there.binary_search(uid).is_ok())
-                .copied()
-                .collect();
+            let there: Vec<u32> = uids.iter().filter(|uid| there.binary_search(uid).is_ok()).copied().collect();
             let reason = match answer.strange {
                 true => "the server sent another message instead",
                 false => "the server lists it but did not send it",
@@ -545,17 +492,14 @@ enum Fetched {
 
 impl Bodies {
     fn refuse(&mut self, uids: &[u32], reason: &str) {
-        self.refused
-            .extend(uids.iter().map(|uid| (*uid, reason.to_owned())));
+        self.refused.extend(uids.iter().map(|uid| (*uid, reason.to_owned())));
     }
 
     fn take(&mut self, uid: u32) -> Fetched {
         if let Some(item) = self.items.remove(&uid) {
             return Fetched::Item(item);
         }
-        self.refused
-            .remove(&uid)
-            .map_or(Fetched::Gone, Fetched::Refused)
+        self.refused.remove(&uid).map_or(Fetched::Gone, Fetched::Refused)
     }
 }
 

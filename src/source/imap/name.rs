@@ -45,9 +45,7 @@ fn flush(wire: &mut String, units: &mut Vec<u16>) {
 }
 
 fn digit(bits: u32) -> char {
-    ALPHABET
-        .get((bits & 63) as usize)
-        .map_or('A', |byte| char::from(*byte))
+    ALPHABET.get((bits & 63) as usize).map_or('A', |byte| char::from(*byte))
 }
 
 /// `wire` for people; a name that is not valid modified UTF-7 stays as it is.
@@ -105,10 +103,7 @@ impl Naming {
     pub fn from_namespace(data: &str) -> Option<Naming> {
         let (prefix, rest) = quoted(data.strip_prefix("((")?)?;
         let (delimiter, _) = quoted(rest.strip_prefix(' ')?)?;
-        Some(Naming {
-            delimiter: delimiter.chars().next(),
-            prefix,
-        })
+        Some(Naming { delimiter: delimiter.chars().next(), prefix })
     }
 
     /// The names on the wire that `name` may mean, likeliest first.
@@ -117,9 +112,7 @@ impl Naming {
             return vec!["INBOX".into()];
         }
         let plain = match self.delimiter {
-            Some(delimiter) if delimiter != '/' => {
-                encode(&name.replace('/', delimiter.encode_utf8(&mut [0; 4])))
-            }
+            Some(delimiter) if delimiter != '/' => encode(&name.replace('/', delimiter.encode_utf8(&mut [0; 4]))),
             _ => encode(name),
         };
         let mut candidates = vec![plain.clone()];
@@ -153,9 +146,7 @@ fn quoted(data: &str) -> Option<(String, &str)> {
 
 /// Takes back the escapes of a quoted string, which the protocol library leaves in.
 pub(super) fn unescape(text: &str) -> String {
-    quoted(&format!("\"{text}\""))
-        .filter(|(_, rest)| rest.is_empty())
-        .map_or_else(|| text.to_owned(), |(text, _)| text)
+    quoted(&format!("\"{text}\"")).filter(|(_, rest)| rest.is_empty()).map_or_else(|| text.to_owned(), |(text, _)| text)
 }
 
 #[cfg(test)]
@@ -188,13 +179,7 @@ mod tests {
     #[test]
     fn understands_namespaces() {
         let naming = Naming::from_namespace("((\"INBOX.\" \".\")) NIL NIL").unwrap();
-        assert_eq!(
-            naming,
-            Naming {
-                delimiter: Some('.'),
-                prefix: "INBOX.".into()
-            }
-        );
+        assert_eq!(naming, Naming { delimiter: Some('.'), prefix: "INBOX.".into() });
         assert_eq!(naming.candidates("a/b"), ["INBOX.a.b", "a.b"]);
         assert_eq!(naming.candidates("INBOX/a"), ["INBOX.a"]);
         assert_eq!(naming.candidates("inbox"), ["INBOX"]);

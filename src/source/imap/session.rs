@@ -54,10 +54,9 @@ impl Refusal {
                 | "CONTACTADMIN"
                 | "NOPERM",
             ) => ErrorKind::Login,
-            Some(
-                "UNAVAILABLE" | "INUSE" | "LIMIT" | "THROTTLED" | "OVERQUOTA" | "SERVERBUG"
-                | "CORRUPTION",
-            ) => ErrorKind::Temporary,
+            Some("UNAVAILABLE" | "INUSE" | "LIMIT" | "THROTTLED" | "OVERQUOTA" | "SERVERBUG" | "CORRUPTION") => {
+                ErrorKind::Temporary
+            }
             Some("NONEXISTENT" | "CANNOT" | "TRYCREATE" | "CLIENTBUG") => ErrorKind::Configuration,
             _ if self.bad => ErrorKind::Protocol,
             _ => otherwise,
@@ -66,10 +65,8 @@ impl Refusal {
 
     /// Whether more of the same would be refused too, so that the run must stop.
     pub fn stops_the_run(&self) -> bool {
-        matches!(
-            self.code.as_deref(),
-            Some("UNAVAILABLE" | "INUSE" | "LIMIT" | "THROTTLED" | "OVERQUOTA")
-        ) || self.kind(ErrorKind::Protocol) == ErrorKind::Temporary && self.bad
+        matches!(self.code.as_deref(), Some("UNAVAILABLE" | "INUSE" | "LIMIT" | "THROTTLED" | "OVERQUOTA"))
+            || self.kind(ErrorKind::Protocol) == ErrorKind::Temporary && self.bad
     }
 }
 
@@ -116,11 +113,7 @@ impl Connection {
     /// Connects, protects the connection, logs in, and learns what the server can do.
     pub fn open(account: &Account, run_until: Instant) -> Result<Connection, Error> {
         let place = account.place();
-        let error = |(kind, reason)| Error {
-            kind,
-            place: place.clone(),
-            reason,
-        };
+        let error = |(kind, reason)| Error { kind, place: place.clone(), reason };
         let watch = Watch::new(account.timeouts, run_until);
         watch.hide(spellings(account));
         let wire = wire::connect(account, &watch).map_err(error)?;
@@ -142,30 +135,22 @@ impl Connection {
             uid_plus: false,
             naming: Naming::default(),
         };
-        connection
-            .learn()
-            .map_err(|failure| error(failure.into_parts(ErrorKind::Protocol)))?;
+        connection.learn().map_err(|failure| error(failure.into_parts(ErrorKind::Protocol)))?;
         Ok(connection)
     }
 
     /// Capabilities after login, and how folder names are written.
     fn learn(&mut self) -> Result<(), Failure> {
-        let capabilities = self.run(Budget::small(Expect::Capability), |session| {
-            Ok(words(&session.capabilities()?))
-        })?;
-        let has = |name: &str| {
-            capabilities
-                .iter()
-                .any(|word| word.eq_ignore_ascii_case(name))
-        };
+        let capabilities =
+            self.run(Budget::small(Expect::Capability), |session| Ok(words(&session.capabilities()?)))?;
+        let has = |name: &str| capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
         // IMAP4rev2 includes all three.
         let rev2 = has("IMAP4rev2");
         self.can_move = rev2 || has("MOVE");
         self.uid_plus = rev2 || has("UIDPLUS");
         if rev2 || has("NAMESPACE") {
-            let asked = self.run(Budget::small(Expect::Nothing), |session| {
-                session.run_command_and_check_ok("NAMESPACE")
-            });
+            let asked =
+                self.run(Budget::small(Expect::Nothing), |session| session.run_command_and_check_ok("NAMESPACE"));
             match asked {
                 Err(Failure::Refused(_)) | Ok(()) => {}
                 Err(failure) => return Err(failure),
@@ -193,11 +178,7 @@ impl Connection {
     }
 
     /// Runs one command within its budget. A panic of the library ends the connection, not the process.
-    fn run<T>(
-        &mut self,
-        budget: Budget,
-        command: impl FnOnce(&mut Session) -> imap::Result<T>,
-    ) -> Result<T, Failure> {
+    fn run<T>(&mut self, budget: Budget, command: impl FnOnce(&mut Session) -> imap::Result<T>) -> Result<T, Failure> {
         let Some(session) = &mut self.session else {
             return Err(Failure::Lost("the connection is closed".into()));
         };
@@ -254,11 +235,7 @@ impl Connection {
 
     /// The UIDs that exist within `set`, ascending.
     pub fn search(&mut self, set: &str) -> Result<Vec<u32>, Failure> {
-        let budget = Budget {
-            bytes: 16 << 20,
-            likely: 1 << 20,
-            ..Budget::small(Expect::Search)
-        };
+        let budget = Budget { bytes: 16 << 20, likely: 1 << 20, ..Budget::small(Expect::Search) };
         let found = self.run(budget, |session| session.uid_search(format!("UID {set}")))?;
         let mut uids: Vec<u32> = found.into_iter().filter(|uid| *uid > 0).collect();
         uids.sort_unstable();
@@ -269,32 +246,16 @@ impl Connection {
     pub fn sizes(&mut self, set: &str) -> Result<HashMap<u32, u64>, Failure> {
         self.run(Budget::small(Expect::Fetch), |session| {
             let fetched = session.uid_fetch(set, "(UID RFC822.SIZE)")?;
-            let sized = fetched
-                .iter()
-                .filter_map(|item| Some((item.uid?, u64::from(item.size?))));
+            let sized = fetched.iter().filter_map(|item| Some((item.uid?, u64::from(item.size?))));
             Ok(sized.collect())
         })
     }
 
     /// The messages `uids` (`set` on the wire), of which the server claims `bytes` in all and none may be larger than
     /// `literal`. Nothing changes at the server.
-    pub fn bodies(
-        &mut self,
-        set: &str,
-        uids: &[u32],
-        bytes: u64,
-        literal: u64,
-    ) -> Result<Items, Failure> {
-        let most = bytes
-            .saturating_mul(2)
-            .saturating_add(literal)
-            .saturating_add(2 << 20);
-        let budget = Budget {
-            expect: Expect::Fetch,
-            bytes: most,
-            likely: bytes,
-            literal,
-        };
+    pub fn bodies(&mut self, set: &str, uids: &[u32], bytes: u64, literal: u64) -> Result<Items, Failure> {
+        let most = bytes.saturating_mul(2).saturating_add(literal).saturating_add(2 << 20);
+        let budget = Budget { expect: Expect::Fetch, bytes: most, likely: bytes, literal };
         self.run(budget, |session| {
             let fetched = session.uid_fetch(set, "(UID INTERNALDATE BODY.PEEK[])")?;
             let mut answer = Items::default();
@@ -307,10 +268,7 @@ impl Connection {
                 };
                 answer.items.entry(uid).or_insert_with(|| Item {
                     bytes: body.to_vec(),
-                    received_at: item
-                        .internal_date()
-                        .map(|date| date.timestamp())
-                        .filter(|seconds| *seconds > 0),
+                    received_at: item.internal_date().map(|date| date.timestamp()).filter(|seconds| *seconds > 0),
                 });
             }
             Ok(answer)
@@ -320,62 +278,44 @@ impl Connection {
     /// Adds `flag` to the messages of `set`.
     pub fn add_flag(&mut self, set: &str, flag: &str) -> Result<(), Failure> {
         self.run(Budget::small(Expect::Nothing), |session| {
-            session
-                .uid_store(set, format!("+FLAGS.SILENT ({flag})"))
-                .map(|_| ())
+            session.uid_store(set, format!("+FLAGS.SILENT ({flag})")).map(|_| ())
         })
     }
 
     /// Moves the messages of `set` to the folder `name` (as on the wire).
     pub fn move_to(&mut self, set: &str, name: &str) -> Result<(), Failure> {
-        self.run(Budget::small(Expect::Nothing), |session| {
-            session.uid_mv(set, name)
-        })
+        self.run(Budget::small(Expect::Nothing), |session| session.uid_mv(set, name))
     }
 
     /// Copies the messages of `set` to the folder `name` (as on the wire).
     pub fn copy_to(&mut self, set: &str, name: &str) -> Result<(), Failure> {
         let name = quote(name);
-        self.run(Budget::small(Expect::Nothing), |session| {
-            session.uid_copy(set, &name)
-        })
+        self.run(Budget::small(Expect::Nothing), |session| session.uid_copy(set, &name))
     }
 
     /// Removes those messages of `set` that are marked `\Deleted`, and no others.
     pub fn expunge(&mut self, set: &str) -> Result<(), Failure> {
-        self.run(Budget::small(Expect::Nothing), |session| {
-            session.uid_expunge(set).map(|_| ())
-        })
+        self.run(Budget::small(Expect::Nothing), |session| session.uid_expunge(set).map(|_| ()))
     }
 
     /// Whether the folder `name` (as on the wire) exists and can be opened.
     pub fn exists(&mut self, name: &str) -> Result<bool, Failure> {
         let pattern = quote(name);
         let names = self.names(&pattern)?;
-        Ok(names
-            .iter()
-            .any(|listed| listed == name || name == "INBOX" && listed.eq_ignore_ascii_case(name)))
+        Ok(names.iter().any(|listed| listed == name || name == "INBOX" && listed.eq_ignore_ascii_case(name)))
     }
 
     /// Creates the folder `name` (as on the wire).
     pub fn create(&mut self, name: &str) -> Result<(), Failure> {
-        self.run(Budget::small(Expect::Nothing), |session| {
-            session.create(name)
-        })
+        self.run(Budget::small(Expect::Nothing), |session| session.create(name))
     }
 
     /// The folders that can be opened, as on the wire, that match a quoted pattern.
     pub fn names(&mut self, pattern: &str) -> Result<Vec<String>, Failure> {
-        let budget = Budget {
-            bytes: 16 << 20,
-            likely: 1 << 20,
-            ..Budget::small(Expect::List)
-        };
+        let budget = Budget { bytes: 16 << 20, likely: 1 << 20, ..Budget::small(Expect::List) };
         self.run(budget, |session| {
             let names = session.list(Some(""), Some(pattern))?;
-            let open = names
-                .iter()
-                .filter(|name| !name.attributes().iter().any(is_no_folder));
+            let open = names.iter().filter(|name| !name.attributes().iter().any(is_no_folder));
             Ok(open.map(|name| unescape(name.name())).collect())
         })
     }
@@ -418,29 +358,17 @@ fn spellings(account: &Account) -> Vec<Secret> {
     let password = account.password.expose();
     let escaped = password.replace('\\', "\\\\").replace('"', "\\\"");
     let plain = imap::Authenticator::process(&Plain(account), b"");
-    [base64(plain.as_bytes()), escaped, password.to_owned()]
-        .map(Secret::new)
-        .into()
+    [base64(plain.as_bytes()), escaped, password.to_owned()].map(Secret::new).into()
 }
 
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let bits = chunk
-            .iter()
-            .zip([16, 8, 0])
-            .fold(0, |bits, (byte, at)| bits | u32::from(*byte) << at);
+        let bits = chunk.iter().zip([16, 8, 0]).fold(0, |bits, (byte, at)| bits | u32::from(*byte) << at);
         for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let digit = ALPHABET
-                .get((bits >> shift & 63) as usize)
-                .copied()
-                .unwrap_or(b'=');
-            text.push(if place > chunk.len() {
-                '='
-            } else {
-                char::from(digit)
-            });
+            let digit = ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or(b'=');
+            text.push(if place > chunk.len() { '=' } else { char::from(digit) });
         }
     }
     text
@@ -457,11 +385,7 @@ impl imap::Authenticator for Plain<'_> {
     }
 }
 
-fn log_in(
-    account: &Account,
-    mut client: Client,
-    watch: &Watch,
-) -> Result<Session, (ErrorKind, String)> {
+fn log_in(account: &Account, mut client: Client, watch: &Watch) -> Result<Session, (ErrorKind, String)> {
     watch.begin(Budget::small(Expect::Capability));
     let offered = guarded(|| client.capabilities())
         .and_then(|answer| answer.map_err(|error| failure(error, watch)))
@@ -470,21 +394,14 @@ fn log_in(
     let has = |name: &str| offered.iter().any(|word| word.eq_ignore_ascii_case(name));
     let (user, password) = (account.user.as_str(), account.password.expose());
     // LOGIN is for ASCII only (RFC 9051, section 6.2.3); a server may also forbid it.
-    let plain =
-        has("AUTH=PLAIN") && (has("LOGINDISABLED") || !(user.is_ascii() && password.is_ascii()));
+    let plain = has("AUTH=PLAIN") && (has("LOGINDISABLED") || !(user.is_ascii() && password.is_ascii()));
     if has("LOGINDISABLED") && !plain {
         let reason = "the server offers no way to log in with a password on this connection";
         return Err((ErrorKind::Configuration, reason.into()));
     }
-    watch.begin(Budget::small(if plain {
-        Expect::Challenge
-    } else {
-        Expect::Nothing
-    }));
+    watch.begin(Budget::small(if plain { Expect::Challenge } else { Expect::Nothing }));
     let answer = guarded(|| match plain {
-        true => client
-            .authenticate("PLAIN", &Plain(account))
-            .map_err(|(error, _)| error),
+        true => client.authenticate("PLAIN", &Plain(account)).map_err(|(error, _)| error),
         false => client.login(user, password).map_err(|(error, _)| error),
     });
     let failed = match answer {
@@ -520,37 +437,26 @@ fn failure(error: imap::Error, watch: &Watch) -> Failure {
         imap::Error::Io(error) => lost(format!("the connection broke: {error}"), watch),
         // The library takes every line it cannot parse for a BYE; real ones the guard keeps from it.
         imap::Error::Bye(_) => protocol("the server's answer is not understood".into()),
-        imap::Error::TagMismatch(_) => {
-            protocol("the server answered a command that was not sent".into())
+        imap::Error::TagMismatch(_) => protocol("the server answered a command that was not sent".into()),
+        imap::Error::Validate(error) => {
+            Failure::Broken(ErrorKind::Configuration, format!("a name or password that cannot be sent: {error}"))
         }
-        imap::Error::Validate(error) => Failure::Broken(
-            ErrorKind::Configuration,
-            format!("a name or password that cannot be sent: {error}"),
-        ),
         other => {
             let text = other.to_string();
-            protocol(format!(
-                "the server's answer is not understood: {}",
-                readable(text.as_bytes())
-            ))
+            protocol(format!("the server's answer is not understood: {}", readable(text.as_bytes())))
         }
     }
 }
 
 fn refused(bad: bool, information: String, watch: &Watch) -> Failure {
-    let Said { code, text } = watch.take_tagged().unwrap_or_else(|| Said {
-        code: None,
-        text: readable(information.as_bytes()),
-    });
+    let Said { code, text } =
+        watch.take_tagged().unwrap_or_else(|| Said { code: None, text: readable(information.as_bytes()) });
     Failure::Refused(Refusal { bad, code, text })
 }
 
 fn lost(reason: String, watch: &Watch) -> Failure {
     match watch.said_bye() {
-        Some(bye) => Failure::Broken(
-            ErrorKind::Temporary,
-            format!("the server closed the connection: {}", bye.text),
-        ),
+        Some(bye) => Failure::Broken(ErrorKind::Temporary, format!("the server closed the connection: {}", bye.text)),
         None => Failure::Lost(reason),
     }
 }
@@ -561,10 +467,7 @@ impl Failure {
         match self {
             Failure::Refused(refusal) => {
                 let verb = if refusal.bad { "BAD" } else { "NO" };
-                (
-                    refusal.kind(otherwise),
-                    format!("the server says {verb}: {}", refusal.text),
-                )
+                (refusal.kind(otherwise), format!("the server says {verb}: {}", refusal.text))
             }
             Failure::Lost(reason) => (ErrorKind::Temporary, reason),
             Failure::Broken(kind, reason) => (kind, reason),
@@ -580,11 +483,7 @@ mod tests {
     fn response_codes_decide() {
         let check = |code: &str, bad, otherwise, kind, stops| {
             let code = (!code.is_empty()).then(|| code.to_owned());
-            let refusal = Refusal {
-                bad,
-                code,
-                text: String::new(),
-            };
+            let refusal = Refusal { bad, code, text: String::new() };
             assert_eq!(refusal.kind(otherwise), kind, "{refusal:?}");
             assert_eq!(refusal.stops_the_run(), stops, "{refusal:?}");
         };
@@ -602,13 +501,7 @@ mod tests {
 
     #[test]
     fn encodes_base64() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ] {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(b"\xfb\xff\xfe"), "+//+");

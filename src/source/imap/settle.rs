@@ -31,11 +31,7 @@ impl ImapSource {
     }
 
     /// Repeats for `uids` what an earlier run could not confirm. A refusal is noted for the end.
-    pub(super) fn repeat(
-        &mut self,
-        mailbox: &Arc<Mailbox>,
-        mut uids: Vec<u32>,
-    ) -> Result<(), Failure> {
+    pub(super) fn repeat(&mut self, mailbox: &Arc<Mailbox>, mut uids: Vec<u32>) -> Result<(), Failure> {
         uids.retain(|uid| *uid > 0);
         uids.sort_unstable();
         uids.dedup();
@@ -44,15 +40,11 @@ impl ImapSource {
         }
         match self.perform(&mailbox.folder, &uids)? {
             Ok(()) => {
-                let origin = |uid| Origin::Imap {
-                    mailbox: mailbox.clone(),
-                    uid,
-                };
+                let origin = |uid| Origin::Imap { mailbox: mailbox.clone(), uid };
                 self.repeated.extend(uids.into_iter().map(origin));
             }
             Err((kind, reason)) => {
-                self.failed
-                    .push(self.folder_error(&mailbox.folder, kind, &reason));
+                self.failed.push(self.folder_error(&mailbox.folder, kind, &reason));
             }
         }
         Ok(())
@@ -88,10 +80,7 @@ impl ImapSource {
         }
         match self.perform(folder, uids)? {
             Ok(()) => Ok(()),
-            Err((kind, reason)) => Err(Failure::Broken(
-                kind,
-                format!("folder `{folder}`: {reason}"),
-            )),
+            Err((kind, reason)) => Err(Failure::Broken(kind, format!("folder `{folder}`: {reason}"))),
         }
     }
 

@@ -16,19 +16,12 @@ use crate::source::ErrorKind;
 pub(super) type Failed = (ErrorKind, String);
 
 /// Shakes hands over `socket`. The certificate must be valid for the account's host; there is no way around that.
-pub(super) fn shake(
-    account: &Account,
-    mut socket: Socket,
-) -> Result<StreamOwned<ClientConnection, Socket>, Failed> {
-    let name = ServerName::try_from(account.host.clone()).map_err(|_| {
-        (
-            ErrorKind::Configuration,
-            format!("`{}` is not a host name or address", account.host),
-        )
-    })?;
+pub(super) fn shake(account: &Account, mut socket: Socket) -> Result<StreamOwned<ClientConnection, Socket>, Failed> {
+    let name = ServerName::try_from(account.host.clone())
+        .map_err(|_| (ErrorKind::Configuration, format!("`{}` is not a host name or address", account.host)))?;
     let config = settings(account.ca_file.as_deref())?;
-    let mut tls = ClientConnection::new(config, name)
-        .map_err(|error| (ErrorKind::Configuration, format!("TLS: {error}")))?;
+    let mut tls =
+        ClientConnection::new(config, name).map_err(|error| (ErrorKind::Configuration, format!("TLS: {error}")))?;
     while tls.is_handshaking() {
         if let Err(error) = tls.complete_io(&mut socket) {
             // The server learns why, if it still listens.
@@ -43,12 +36,8 @@ fn settings(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Failed> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        add_file(&mut roots, path).map_err(|reason| {
-            (
-                ErrorKind::Configuration,
-                format!("{}: {reason}", path.display()),
-            )
-        })?;
+        add_file(&mut roots, path)
+            .map_err(|reason| (ErrorKind::Configuration, format!("{}: {reason}", path.display())))?;
     }
     if roots.is_empty() {
         let reason = "no certificate authority to trust: install ca-certificates or set `ca_file`";
@@ -80,15 +69,12 @@ fn explain(account: &Account, socket: &Socket, error: &io::Error) -> Failed {
     if let Some(fault) = socket.watch().fault() {
         return (fault.kind, format!("TLS handshake: {}", fault.reason));
     }
-    let cause = error
-        .get_ref()
-        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     let configuration = |reason: String| (ErrorKind::Configuration, reason);
     match cause {
-        Some(rustls::Error::InvalidCertificate(problem)) => configuration(format!(
-            "the server's certificate is refused: {}",
-            certificate(&account.host, problem)
-        )),
+        Some(rustls::Error::InvalidCertificate(problem)) => {
+            configuration(format!("the server's certificate is refused: {}", certificate(&account.host, problem)))
+        }
         Some(rustls::Error::InvalidMessage(_)) => configuration(format!(
             "port {} does not speak TLS: set `tls = \"starttls\"` or another `port`",
             account.port
@@ -100,9 +86,7 @@ fn explain(account: &Account, socket: &Socket, error: &io::Error) -> Failed {
 
 fn certificate(host: &str, problem: &CertificateError) -> String {
     match problem {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "it has expired".into()
-        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".into(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("it is not for `{host}`")
         }

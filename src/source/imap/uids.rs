@@ -26,12 +26,7 @@ fn one_set(uids: &[u32]) -> (String, usize) {
     while let Some(first) = uids.get(count)
         && set.len() < SET
     {
-        let run = uids
-            .iter()
-            .skip(count)
-            .zip(*first..=u32::MAX)
-            .take_while(|(uid, expected)| *uid == expected)
-            .count();
+        let run = uids.iter().skip(count).zip(*first..=u32::MAX).take_while(|(uid, expected)| *uid == expected).count();
         let comma = if set.is_empty() { "" } else { "," };
         let last = first + u32::try_from(run).unwrap_or(1).saturating_sub(1);
         let _ = match run {
@@ -63,11 +58,7 @@ impl Windows {
     /// All UIDs above `cursor` in a folder of `exists` messages.
     pub fn new(cursor: u32, exists: u32, uid_next: Option<u32>) -> Self {
         Windows {
-            next: if exists == 0 {
-                None
-            } else {
-                cursor.checked_add(1)
-            },
+            next: if exists == 0 { None } else { cursor.checked_add(1) },
             width: WHOLE,
             uid_next,
             whole: exists <= WHOLE,
@@ -120,10 +111,7 @@ mod tests {
         let odd: Vec<u32> = (0..5000).map(|n| 4_000_000_000 + 2 * n).collect();
         let parts = sets(&odd);
         assert!(parts.len() > 1 && parts.iter().all(|(set, _)| set.len() < SET + 30));
-        let joined: Vec<u32> = parts
-            .iter()
-            .flat_map(|(_, uids)| uids.iter().copied())
-            .collect();
+        let joined: Vec<u32> = parts.iter().flat_map(|(_, uids)| uids.iter().copied()).collect();
         assert_eq!(joined, odd);
     }
 
@@ -141,10 +129,7 @@ mod tests {
         assert_eq!(walk(Windows::new(0, 0, Some(1)), 0), [""; 0]);
         assert_eq!(walk(Windows::new(9, 10, Some(4_000_000_000)), 10), ["10:*"]);
         assert_eq!(walk(Windows::new(u32::MAX, 10, None), 10), [""; 0]);
-        assert_eq!(
-            walk(Windows::new(u32::MAX - 1, 10, None), 10),
-            ["4294967295:*"]
-        );
+        assert_eq!(walk(Windows::new(u32::MAX - 1, 10, None), 10), ["4294967295:*"]);
         assert_eq!(walk(Windows::new(0, 1_000_000, None), 10), ["1:*"]);
         let dense = walk(Windows::new(0, 120_000, Some(120_001)), 50_000);
         assert_eq!(dense, ["1:50000", "50001:100000", "100001:*"]);

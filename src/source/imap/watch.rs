@@ -45,12 +45,7 @@ pub(super) struct Budget {
 impl Budget {
     /// For a command whose answer is a few lines.
     pub fn small(expect: Expect) -> Self {
-        Budget {
-            expect,
-            bytes: 2 << 20,
-            likely: 0,
-            literal: 64 << 10,
-        }
+        Budget { expect, bytes: 2 << 20, likely: 0, literal: 64 << 10 }
     }
 }
 
@@ -97,11 +92,7 @@ struct State {
 
 impl State {
     fn clean(&self, text: String) -> String {
-        let secrets = self
-            .secrets
-            .iter()
-            .map(Secret::expose)
-            .filter(|secret| !secret.is_empty());
+        let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
         secrets.fold(text, |text, secret| text.replace(secret, "…"))
     }
 }
@@ -185,10 +176,7 @@ impl Watch {
         } else if soon >= state.command_until {
             "the server took too long for its answer".to_owned()
         } else {
-            format!(
-                "no data from the server for {}",
-                seconds(state.timeouts.silence)
-            )
+            format!("no data from the server for {}", seconds(state.timeouts.silence))
         };
         drop(state);
         self.fail(ErrorKind::Temporary, reason, io::ErrorKind::TimedOut)
@@ -265,19 +253,13 @@ impl Watch {
     pub fn bye(&self, said: Said) {
         let mut state = self.state();
         state.command_until = state.command_until.min(Instant::now() + AFTER_BYE);
-        state.bye = Some(Said {
-            text: state.clean(said.text),
-            ..said
-        });
+        state.bye = Some(Said { text: state.clean(said.text), ..said });
     }
 
     /// The tagged line that ends an answer.
     pub fn tagged(&self, said: Said) {
         let mut state = self.state();
-        state.tagged = Some(Said {
-            text: state.clean(said.text),
-            ..said
-        });
+        state.tagged = Some(Said { text: state.clean(said.text), ..said });
     }
 
     /// The `NAMESPACE` data (RFC 2342).
@@ -318,10 +300,7 @@ impl Watch {
 
 /// The reason when the time for a run is over.
 pub(super) fn out_of_time(run: Duration) -> String {
-    format!(
-        "the {} for one run are over; the next run goes on from here",
-        seconds(run)
-    )
+    format!("the {} for one run are over; the next run goes on from here", seconds(run))
 }
 
 fn seconds(time: Duration) -> String {
@@ -336,16 +315,9 @@ mod tests {
     use super::*;
 
     fn watch(run: Duration, command: Duration) -> Watch {
-        let timeouts = Timeouts {
-            command,
-            run,
-            ..Timeouts::default()
-        };
+        let timeouts = Timeouts { command, run, ..Timeouts::default() };
         let watch = Watch::new(timeouts, Instant::now() + run);
-        watch.begin(Budget {
-            bytes: 0,
-            ..Budget::small(Expect::Nothing)
-        });
+        watch.begin(Budget { bytes: 0, ..Budget::small(Expect::Nothing) });
         watch
     }
 
@@ -369,29 +341,20 @@ mod tests {
         watch.violation("first".into());
         watch.fail(ErrorKind::Temporary, "second".into(), io::ErrorKind::Other);
         let fault = watch.fault().unwrap();
-        assert_eq!(
-            (fault.kind, fault.reason.as_str()),
-            (ErrorKind::Protocol, "first")
-        );
+        assert_eq!((fault.kind, fault.reason.as_str()), (ErrorKind::Protocol, "first"));
     }
 
     #[test]
     fn bytes_and_lines_are_bounded() {
         let watch = watch(Duration::from_secs(9), Duration::from_secs(9));
-        watch.begin(Budget {
-            bytes: 10,
-            ..Budget::small(Expect::Nothing)
-        });
+        watch.begin(Budget { bytes: 10, ..Budget::small(Expect::Nothing) });
         assert!(watch.count_bytes(10).is_ok());
         assert!(watch.count_bytes(1).is_err());
         for _ in 0..LINES {
             watch.count_line().unwrap();
         }
         assert!(watch.count_line().is_err());
-        watch.begin(Budget {
-            bytes: 10,
-            ..Budget::small(Expect::Nothing)
-        });
+        watch.begin(Budget { bytes: 10, ..Budget::small(Expect::Nothing) });
         assert!(watch.count_bytes(10).is_ok() && watch.count_line().is_ok());
     }
 }

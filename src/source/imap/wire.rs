@@ -25,12 +25,7 @@ pub(super) struct Socket {
 
 impl Socket {
     fn new(tcp: TcpStream, watch: Watch) -> Self {
-        Socket {
-            tcp,
-            watch,
-            read_timeout: None,
-            write_timeout: None,
-        }
+        Socket { tcp, watch, read_timeout: None, write_timeout: None }
     }
 
     /// The time limits.
@@ -40,10 +35,7 @@ impl Socket {
 }
 
 fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 impl Read for Socket {
@@ -173,12 +165,7 @@ fn look_up(account: &Account) -> Result<Vec<SocketAddr>, Failed> {
         let found = (host.as_str(), port).to_socket_addrs();
         let _ = send.send(found.map(Iterator::collect::<Vec<_>>));
     });
-    let problem = |what: String| {
-        (
-            ErrorKind::Temporary,
-            format!("cannot look up the host: {what}"),
-        )
-    };
+    let problem = |what: String| (ErrorKind::Temporary, format!("cannot look up the host: {what}"));
     match receive.recv_timeout(account.timeouts.connect) {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(problem("it has no address".into())),
         Ok(Ok(addresses)) => Ok(addresses),
@@ -227,12 +214,7 @@ fn start_tls(socket: &mut Socket) -> Result<(), Failed> {
 }
 
 /// Sends a command and shows every untagged line to `see`; what the server said if it did not say OK.
-fn ask(
-    socket: &mut Socket,
-    tag: &str,
-    command: &str,
-    mut see: impl FnMut(&[u8]),
-) -> io::Result<Option<String>> {
+fn ask(socket: &mut Socket, tag: &str, command: &str, mut see: impl FnMut(&[u8])) -> io::Result<Option<String>> {
     socket.write_all(format!("{tag} {command}\r\n").as_bytes())?;
     for _ in 0..LINES {
         let line = line(socket)?;
@@ -240,21 +222,15 @@ fn ask(
             see(&line);
             continue;
         }
-        let tagged = line
-            .strip_prefix(tag.as_bytes())
-            .and_then(|rest| rest.strip_prefix(b" "));
+        let tagged = line.strip_prefix(tag.as_bytes()).and_then(|rest| rest.strip_prefix(b" "));
         let Some(rest) = tagged else {
             let reason = format!("unexpected line from the server: {}", readable(&line));
             return Err(socket.watch.violation(reason));
         };
-        let ok = rest
-            .get(..2)
-            .is_some_and(|status| status.eq_ignore_ascii_case(b"OK"));
+        let ok = rest.get(..2).is_some_and(|status| status.eq_ignore_ascii_case(b"OK"));
         return Ok((!ok).then(|| said(rest).text));
     }
-    Err(socket
-        .watch
-        .violation(format!("more than {LINES} lines before STARTTLS")))
+    Err(socket.watch.violation(format!("more than {LINES} lines before STARTTLS")))
 }
 
 /// One line, read byte by byte.
@@ -270,7 +246,5 @@ fn line(socket: &mut Socket) -> io::Result<Vec<u8>> {
             return Ok(line);
         }
     }
-    Err(socket
-        .watch
-        .violation(format!("the server sent a line of more than {LINE} bytes")))
+    Err(socket.watch.violation(format!("the server sent a line of more than {LINE} bytes")))
 }

@@ -73,10 +73,7 @@ impl Dovecot {
     }
 
     fn try_start(extra: &str) -> Result<Dovecot, String> {
-        let dir = tempfile::Builder::new()
-            .prefix("dm")
-            .tempdir_in("/tmp")
-            .expect("a folder in /tmp");
+        let dir = tempfile::Builder::new().prefix("dm").tempdir_in("/tmp").expect("a folder in /tmp");
         let owner = Owner::find();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for name in ["run", "state", "home"] {
@@ -90,18 +87,8 @@ impl Dovecot {
         fs::write(dir.path().join("dovecot.conf"), conf).unwrap();
         owner.give_tree(dir.path());
         let child = spawn(dir.path());
-        let mut server = Dovecot {
-            child,
-            imaps,
-            imap,
-            owner,
-            dir,
-        };
-        if server.answers() {
-            Ok(server)
-        } else {
-            Err(server.log())
-        }
+        let mut server = Dovecot { child, imaps, imap, owner, dir };
+        if server.answers() { Ok(server) } else { Err(server.log()) }
     }
 
     /// Kills the server; its mail stays.
@@ -186,10 +173,7 @@ impl Dovecot {
     /// What is in a folder, in the order of delivery; empty when there is no such folder.
     pub fn stored(&self, user: &str, folder: &str) -> Vec<Stored> {
         let files = self.files(user, folder);
-        let stored = files.iter().map(|path| Stored {
-            flags: flags(path),
-            bytes: fs::read(path).unwrap(),
-        });
+        let stored = files.iter().map(|path| Stored { flags: flags(path), bytes: fs::read(path).unwrap() });
         stored.collect()
     }
 
@@ -222,9 +206,7 @@ impl Dovecot {
     /// Another client: logs in as `user` over plain text, gives `commands`, and returns all that the server said.
     pub fn talk(&self, user: &str, commands: &[&str]) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.imap)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut lines = BufReader::new(stream.try_clone().unwrap());
         let mut said = String::new();
         lines.read_line(&mut said).unwrap();
@@ -234,10 +216,7 @@ impl Dovecot {
             let done = format!("t{number} ");
             loop {
                 let mut line = String::new();
-                assert!(
-                    lines.read_line(&mut line).unwrap() > 0,
-                    "closed after {command}: {said}"
-                );
+                assert!(lines.read_line(&mut line).unwrap() > 0, "closed after {command}: {said}");
                 said.push_str(&line);
                 if line.starts_with(&done) {
                     break;
@@ -256,9 +235,7 @@ impl Dovecot {
         let until = Instant::now() + Duration::from_secs(10);
         while Instant::now() < until {
             if let Ok(stream) = TcpStream::connect(("127.0.0.1", self.imap)) {
-                stream
-                    .set_read_timeout(Some(Duration::from_secs(10)))
-                    .unwrap();
+                stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
                 let mut line = String::new();
                 let greeted = BufReader::new(stream).read_line(&mut line).is_ok();
                 if greeted && line.starts_with("* OK") && line.contains("Dovecot") {
@@ -290,21 +267,13 @@ impl Owner {
                 let output = Command::new("id").arg(flags).output().expect("id runs");
                 String::from_utf8(output.stdout).unwrap().trim().to_owned()
             };
-            return Owner {
-                user: name("-un"),
-                group: name("-gn"),
-                ids: None,
-            };
+            return Owner { user: name("-un"), group: name("-gn"), ids: None };
         }
         let uid = field("/etc/passwd", |line| line.first() == Some(&"nobody"), 2);
         let gid = field("/etc/passwd", |line| line.first() == Some(&"nobody"), 3);
         let group = field("/etc/group", |line| line.get(2) == Some(&gid.as_str()), 0);
         let ids = Some((uid.parse().unwrap(), gid.parse().unwrap()));
-        Owner {
-            user: "nobody".into(),
-            group,
-            ids,
-        }
+        Owner { user: "nobody".into(), group, ids }
     }
 
     fn give(&self, path: &Path) {
@@ -330,9 +299,7 @@ impl Owner {
 fn field(file: &str, wanted: impl Fn(&[&str]) -> bool, index: usize) -> String {
     let text = fs::read_to_string(file).unwrap();
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let line = lines
-        .find(|line| wanted(line))
-        .unwrap_or_else(|| panic!("no such line in {file}"));
+    let line = lines.find(|line| wanted(line)).unwrap_or_else(|| panic!("no such line in {file}"));
     line[index].to_owned()
 }
 
@@ -351,16 +318,9 @@ fn check_installed() {
 
 fn spawn(dir: &Path) -> Child {
     let mut command = Command::new(BINARY);
-    command
-        .arg("-F")
-        .arg("-c")
-        .arg(dir.join("dovecot.conf"))
-        .process_group(0);
+    command.arg("-F").arg("-c").arg(dir.join("dovecot.conf")).process_group(0);
     // Its children keep these: a pipe would never end.
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("dovecot starts")
 }
 
@@ -371,17 +331,12 @@ fn connects(port: u16) -> bool {
 fn free_ports() -> (u16, u16) {
     let first = TcpListener::bind("127.0.0.1:0").unwrap();
     let second = TcpListener::bind("127.0.0.1:0").unwrap();
-    (
-        first.local_addr().unwrap().port(),
-        second.local_addr().unwrap().port(),
-    )
+    (first.local_addr().unwrap().port(), second.local_addr().unwrap().port())
 }
 
 fn flags(path: &Path) -> String {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
-    name.split_once(":2,")
-        .map(|(_, flags)| flags.to_owned())
-        .unwrap_or_default()
+    name.split_once(":2,").map(|(_, flags)| flags.to_owned()).unwrap_or_default()
 }
 
 /// An authority, a server certificate by it, and an authority that nobody uses.
@@ -410,9 +365,7 @@ pub fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, name);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     (certificate.pem(), Issuer::new(params, key))

@@ -75,11 +75,7 @@ fn verb(line: &str) -> String {
     }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    seen: &Mutex<Vec<String>>,
-    reply: &dyn Fn(&str, &str, usize) -> Reply,
-) {
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str, &str, usize) -> Reply) {
     let greeting = match reply("", "", 0) {
         Reply::Usual => say("* OK ready\r\n"),
         other => other,
@@ -163,10 +159,7 @@ fn usual(verb: &str, command: &str) -> Vec<u8> {
             )
         }
         "FETCH" => {
-            format!(
-                "* 1 FETCH (UID 1 RFC822.SIZE {})\r\nTAG OK done\r\n",
-                MESSAGE.len()
-            )
+            format!("* 1 FETCH (UID 1 RFC822.SIZE {})\r\nTAG OK done\r\n", MESSAGE.len())
         }
         "LOGOUT" => "* BYE bye\r\nTAG OK done\r\n".to_owned(),
         _ => "TAG OK done\r\n".to_owned(),
