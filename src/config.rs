@@ -102,7 +102,7 @@ impl Config {
         reader.known(top, KEYS);
         self.db = reader.path(top, "db");
         self.own_domains = reader.domains(top, "own_domains");
-        self.authserv_id = reader.text(top, "authserv_id").map(|id| id.to_ascii_lowercase());
+        self.authserv_id = reader.text(top, "authserv_id");
         self.feedback_senders = reader.domains(top, "feedback_senders");
         if let Some(section) = reader.section(top, "limits") {
             take_limits(&mut self.limits, reader, &section);
@@ -212,7 +212,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.db.as_deref(), Some(Path::new("/etc/dmarcdb/reports.sqlite")));
         assert_eq!(config.own_domains, ["example.com", "xn--mnchen-3ya.example"]);
-        assert_eq!(config.authserv_id.as_deref(), Some("mx.example.com"));
+        assert_eq!(config.authserv_id.as_deref(), Some("MX.example.com"));
         assert_eq!((config.limits.xml_depth, config.limits.records), (64, 1000));
         let [account] = &config.accounts[..] else { panic!("{config:?}") };
         assert_eq!((account.port, account.tls), (1993, Tls::StartTls));

@@ -503,14 +503,24 @@ fn a_server_that_is_not_there_is_temporary() {
 fn the_time_for_a_run_is_bounded() {
     let server = with_mail(3);
     let timeouts = Timeouts { run: Duration::from_secs(1), ..Timeouts::default() };
-    let account = Account { timeouts, bounds: Bounds { batch_messages: 1, ..Bounds::default() }, ..account(&server) };
+    let account = Account {
+        after: After::Seen,
+        timeouts,
+        bounds: Bounds { batch_messages: 1, ..Bounds::default() },
+        ..account(&server)
+    };
     let started = Instant::now();
     let mut source = ImapSource::connect(account, Resume::default()).unwrap();
-    assert!(matches!(source.next(), Ok(Some(Taken::Message(_)))));
+    let Ok(Some(Taken::Message(message))) = source.next() else { panic!("no message") };
     std::thread::sleep(Duration::from_millis(1100).saturating_sub(started.elapsed()));
     let error = source.next().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Temporary, "{error}");
     assert!(error.reason.contains("next run"), "{error}");
+    // What was taken is settled nevertheless.
+    source.settle(&[(message.origin, Fate::Kept)]).unwrap();
+    assert!(source.next().unwrap().is_none());
+    let seen = server.stored("alice", "INBOX").into_iter().filter(|stored| stored.flags == "S");
+    assert_eq!(seen.count(), 1);
 }
 
 #[test]

@@ -352,11 +352,8 @@ impl<S: Read> Read for Guard<S> {
                 Ok(_) => {}
             }
         }
-        let ready = self.out.get(self.given..).unwrap_or_default();
-        let count = ready.len().min(into.len());
-        for (to, from) in into.iter_mut().zip(ready) {
-            *to = *from;
-        }
+        let mut ready = self.out.get(self.given..).unwrap_or_default();
+        let count = ready.read(into)?;
         self.given += count;
         Ok(count)
     }
@@ -405,7 +402,7 @@ mod tests {
 
     fn watch(expect: Expect) -> Watch {
         let watch = Watch::new(Timeouts::default(), Instant::now() + Duration::from_secs(60));
-        watch.begin(Budget { expect, bytes: 1 << 20, literal: 1000 });
+        watch.begin(Budget { expect, bytes: 1 << 20, likely: 0, literal: 1000 });
         watch
     }
 

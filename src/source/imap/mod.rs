@@ -205,8 +205,9 @@ impl ImapSource {
 
     /// Makes `ready` grow, or goes one step towards it; false when all folders are done.
     fn advance(&mut self) -> Result<bool, Failure> {
-        if self.connection.run_is_over() {
-            return Err(self.connection.out_of_time());
+        if Instant::now() >= self.run_until {
+            let reason = watch::out_of_time(self.account.timeouts.run);
+            return Err(Failure::Broken(ErrorKind::Temporary, reason));
         }
         let Some(folder) = self.account.folders.get(self.current).cloned() else {
             return Ok(false);
@@ -346,9 +347,9 @@ impl ImapSource {
             }
             work.found.drain(..uids.len());
             work.sized.extend(sized);
-        } else if let Some((set, first)) = work.windows.current() {
+        } else if let Some((set, within)) = work.windows.current() {
             let mut uids = self.connection.search(&set)?;
-            uids.retain(|uid| *uid >= first);
+            uids.retain(|uid| within.contains(uid));
             work.windows.advance(uids.len());
             work.found.extend(uids);
         } else {
@@ -364,7 +365,9 @@ impl ImapSource {
         for (uid, size) in &work.sized {
             let too_large = size.is_some_and(|size| size > bounds.message_bytes);
             if !too_large {
-                let bytes = batch.bytes.saturating_add(size.unwrap_or(0));
+                // One of unknown size goes alone.
+                let size = size.unwrap_or(bounds.batch_bytes.saturating_add(1));
+                let bytes = batch.bytes.saturating_add(size);
                 let full = batch.fetch.len() >= self.batch_messages || bytes > bounds.batch_bytes;
                 if full && !batch.fetch.is_empty() {
                     break;

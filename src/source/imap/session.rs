@@ -201,15 +201,9 @@ impl Connection {
         self.session.is_some()
     }
 
-    /// Whether the time for the whole run is over.
-    pub fn run_is_over(&self) -> bool {
-        self.watch.run_is_over()
-    }
-
-    /// The error for the end of the run's time.
-    pub fn out_of_time(&self) -> Failure {
-        let reason = self.watch.timed_out().to_string();
-        Failure::Broken(ErrorKind::Temporary, reason)
+    /// Lets the run go on for `time` from now at least.
+    pub fn grant(&self, time: Duration) {
+        self.watch.grant(time);
     }
 
     /// What the server wanted people to see, since last asked.
@@ -241,7 +235,7 @@ impl Connection {
 
     /// The UIDs that exist within `set`, ascending.
     pub fn search(&mut self, set: &str) -> Result<Vec<u32>, Failure> {
-        let budget = Budget { bytes: 16 << 20, ..Budget::small(Expect::Search) };
+        let budget = Budget { bytes: 16 << 20, likely: 1 << 20, ..Budget::small(Expect::Search) };
         let found = self.run(budget, |session| session.uid_search(format!("UID {set}")))?;
         let mut uids: Vec<u32> = found.into_iter().filter(|uid| *uid > 0).collect();
         uids.sort_unstable();
@@ -260,8 +254,8 @@ impl Connection {
     /// The messages `uids` (`set` on the wire), of which the server claims `bytes` in all and none may be larger than
     /// `literal`. Nothing changes at the server.
     pub fn bodies(&mut self, set: &str, uids: &[u32], bytes: u64, literal: u64) -> Result<Items, Failure> {
-        let bytes = bytes.saturating_mul(2).saturating_add(literal).saturating_add(2 << 20);
-        let budget = Budget { expect: Expect::Fetch, bytes, literal };
+        let most = bytes.saturating_mul(2).saturating_add(literal).saturating_add(2 << 20);
+        let budget = Budget { expect: Expect::Fetch, bytes: most, likely: bytes, literal };
         self.run(budget, |session| {
             let fetched = session.uid_fetch(set, "(UID INTERNALDATE BODY.PEEK[])")?;
             let mut answer = Items::default();
@@ -318,7 +312,7 @@ impl Connection {
 
     /// The folders that can be opened, as on the wire, that match a quoted pattern.
     pub fn names(&mut self, pattern: &str) -> Result<Vec<String>, Failure> {
-        let budget = Budget { bytes: 16 << 20, ..Budget::small(Expect::List) };
+        let budget = Budget { bytes: 16 << 20, likely: 1 << 20, ..Budget::small(Expect::List) };
         self.run(budget, |session| {
             let names = session.list(Some(""), Some(pattern))?;
             let open = names.iter().filter(|name| !name.attributes().iter().any(is_no_folder));

@@ -15,6 +15,8 @@ impl ImapSource {
         if self.account.after == After::Keep {
             return Ok(());
         }
+        // What was taken is settled also when the time for taking is over.
+        self.connection.grant(self.account.timeouts.command);
         let mut first = None;
         for (mailbox, uids) in by_mailbox(settled) {
             let step = self.persist(|source| source.settle_in(&mailbox, &uids));

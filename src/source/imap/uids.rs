@@ -1,6 +1,7 @@
 //! Sets of UIDs as commands take them, and the windows in which a folder is searched.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 /// Bytes of a set, so that a command stays below the 8192 that servers must take (RFC 7162, section 4).
 const SET: usize = 4000;
@@ -64,13 +65,13 @@ impl Windows {
         }
     }
 
-    /// The window to search: its set and its first UID. A window that ends in `*` brings the newest message even when
-    /// that lies below it (RFC 9051, section 9, `seq-range`), so smaller UIDs than the first must be ignored.
-    pub fn current(&self) -> Option<(String, u32)> {
+    /// The window to search: its set and the UIDs in it. A window that ends in `*` brings the newest message even when
+    /// that lies below it (RFC 9051, section 9, `seq-range`), so what is found outside of it must be ignored.
+    pub fn current(&self) -> Option<(String, RangeInclusive<u32>)> {
         let first = self.next?;
         Some(match self.last(first) {
-            Some(last) => (format!("{first}:{last}"), first),
-            None => (format!("{first}:*"), first),
+            Some(last) => (format!("{first}:{last}"), first..=last),
+            None => (format!("{first}:*"), first..=u32::MAX),
         })
     }
 

@@ -34,8 +34,10 @@ pub(super) enum Expect {
 pub(super) struct Budget {
     /// Which data it is about.
     pub expect: Expect,
-    /// Bytes of the whole answer.
+    /// Bytes of the whole answer, at most.
     pub bytes: u64,
+    /// Bytes that are likely, for which the server gets more time.
+    pub likely: u64,
     /// The largest literal.
     pub literal: u64,
 }
@@ -43,7 +45,7 @@ pub(super) struct Budget {
 impl Budget {
     /// For a command whose answer is a few lines.
     pub fn small(expect: Expect) -> Self {
-        Budget { expect, bytes: 2 << 20, literal: 64 << 10 }
+        Budget { expect, bytes: 2 << 20, likely: 0, literal: 64 << 10 }
     }
 }
 
@@ -131,7 +133,7 @@ impl Watch {
     /// A new command: counters start again, and its deadline is set from what it may bring.
     pub fn begin(&self, budget: Budget) {
         let mut state = self.state();
-        let allowance = state.timeouts.command + Duration::from_secs(budget.bytes >> 16);
+        let allowance = state.timeouts.command + Duration::from_secs(budget.likely >> 16);
         state.command_until = Instant::now() + allowance;
         state.budget = budget;
         state.bytes = 0;
@@ -170,7 +172,7 @@ impl Watch {
         let reason = if state.bye.is_some() {
             "the server said BYE and went silent".to_owned()
         } else if soon >= state.run_until {
-            format!("the {} for one run are over; the next run goes on from here", seconds(state.timeouts.run))
+            out_of_time(state.timeouts.run)
         } else if soon >= state.command_until {
             "the server took too long for its answer".to_owned()
         } else {
@@ -180,9 +182,10 @@ impl Watch {
         self.fail(ErrorKind::Temporary, reason, io::ErrorKind::TimedOut)
     }
 
-    /// Whether the time for the whole run is over.
-    pub fn run_is_over(&self) -> bool {
-        Instant::now() >= self.state().run_until
+    /// Lets the run go on for `time` from now at least.
+    pub fn grant(&self, time: Duration) {
+        let mut state = self.state();
+        state.run_until = state.run_until.max(Instant::now() + time);
     }
 
     /// Gives the stream up: the first reason counts.
@@ -293,6 +296,11 @@ impl Watch {
     pub fn take_alerts(&self) -> Vec<String> {
         self.state().alerts.drain(..).collect()
     }
+}
+
+/// The reason when the time for a run is over.
+pub(super) fn out_of_time(run: Duration) -> String {
+    format!("the {} for one run are over; the next run goes on from here", seconds(run))
 }
 
 fn seconds(time: Duration) -> String {
