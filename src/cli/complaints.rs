@@ -64,7 +64,7 @@ const COMPLAINT: &[Field<Complaint>] = &[
     Field::json("dkim_signatures", |row: &Complaint| (&row.dkim_signatures).into()),
     Field::text("cfbl_feedback_id", |row: &Complaint| (&row.cfbl_feedback_id).into()).data_only(),
     Field::text("source_ip_via", |row: &Complaint| (&row.source_ip_via).into()).data_only(),
-    Field::text("origin", |row: &Complaint| (&row.origin).into()).data_only(),
+    Field::path("origin", |row: &Complaint| (&row.origin).into()).data_only(),
     Field::time("seen_at", |row: &Complaint| row.seen_at.into()).data_only(),
 ];
 

@@ -63,7 +63,7 @@ impl Outcome {
 const MESSAGE: &[Field<Message>] = &[
     Field::id("id", |row: &Message| row.id.into()),
     Field::text("sha256", |row: &Message| (&row.sha256).into()).data_only(),
-    Field::text("origin", |row: &Message| (&row.origin).into()),
+    Field::path("origin", |row: &Message| (&row.origin).into()),
     Field::time("seen_at", |row: &Message| row.seen_at.into()),
     Field::integer("bytes", |row: &Message| row.bytes.into()).if_wide(1),
     Field::text("outcome", |row: &Message| (&row.outcome).into()),

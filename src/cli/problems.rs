@@ -69,7 +69,7 @@ const PROBLEM: &[Field<Problem>] = &[
     Field::time("seen_at", |row: &Problem| row.seen_at.into()).if_wide(2),
     Field::text("code", |row: &Problem| (&row.code).into()),
     Field::text("reason", |row: &Problem| (&row.reason).into()),
-    Field::text("origin", |row: &Problem| (&row.origin).into()),
+    Field::path("origin", |row: &Problem| (&row.origin).into()),
     Field::text("part", |row: &Problem| (&row.part).into()).if_wide(1),
     Field::text("declared_type", |row: &Problem| (&row.declared_type).into()).data_only(),
     Field::text("found_type", |row: &Problem| (&row.found_type).into()).data_only(),

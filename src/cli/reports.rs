@@ -88,7 +88,7 @@ const REPORT: &[Field<Report>] = &[
     Field::text("discovery_method", |row: &Report| (&row.discovery_method).into()).data_only(),
     Field::text("version", |row: &Report| (&row.version).into()).data_only(),
     Field::text("generator", |row: &Report| (&row.generator).into()).data_only(),
-    Field::text("origin", |row: &Report| (&row.origin).into()).data_only(),
+    Field::path("origin", |row: &Report| (&row.origin).into()).data_only(),
     Field::text("part", |row: &Report| (&row.part).into()).data_only(),
     Field::time("seen_at", |row: &Report| row.seen_at.into()).data_only(),
     Field::text("auth", |row: &Report| (&row.auth).into()).data_only(),

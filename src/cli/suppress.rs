@@ -197,7 +197,7 @@ const EVENT: &[Field<Event>] = &[
     Field::text("provider", |row: &Event| (&row.provider).into()).if_wide(2),
     Field::flag("trusted", |row: &Event| row.trusted.into()).data_only(),
     Field::text("trust_reason", |row: &Event| (&row.trust_reason).into()).if_wide(1),
-    Field::text("origin", |row: &Event| (&row.origin).into()).if_wide(4),
+    Field::path("origin", |row: &Event| (&row.origin).into()).if_wide(4),
 ];
 
 /// Runs the command.

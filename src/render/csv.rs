@@ -49,7 +49,7 @@ fn cell(kind: Kind, value: Value) -> String {
     match value {
         Value::Null => String::new(),
         // A JSON array or object begins with what no spreadsheet runs.
-        Value::Text(text) if kind == Kind::Text => inert(&text),
+        Value::Text(text) if matches!(kind, Kind::Text | Kind::Path) => inert(&text),
         Value::Text(text) => Untrusted(&text).to_string(),
         Value::Integer(number) => number.to_string(),
         Value::Share(share) => share.to_string(),

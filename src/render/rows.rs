@@ -5,6 +5,8 @@
 pub enum Kind {
     /// Text, for all we know from a stranger.
     Text,
+    /// Where something is: text of which the end tells more than the beginning.
+    Path,
     /// A count or number; thousands are separated in tables.
     Integer,
     /// A number that names something; never separated.
@@ -54,7 +56,7 @@ pub struct Column {
 pub enum Value {
     /// Not known or not said.
     Null,
-    /// For [`Kind::Text`] and [`Kind::Json`].
+    /// For [`Kind::Text`], [`Kind::Path`] and [`Kind::Json`].
     Text(String),
     /// For [`Kind::Integer`], [`Kind::Id`], [`Kind::Time`] and [`Kind::Day`].
     Integer(i64),
@@ -149,6 +151,11 @@ impl<T> Field<T> {
     /// A column of text.
     pub const fn text(name: &'static str, value: fn(&T) -> Value) -> Field<T> {
         Field::new(name, Kind::Text, value)
+    }
+
+    /// A column of places.
+    pub const fn path(name: &'static str, value: fn(&T) -> Value) -> Field<T> {
+        Field::new(name, Kind::Path, value)
     }
 
     /// A column of counts.

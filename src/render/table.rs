@@ -98,7 +98,7 @@ fn right_aligned(kind: Kind) -> bool {
 }
 
 fn can_be_cut(kind: Kind) -> bool {
-    matches!(kind, Kind::Text | Kind::Json)
+    matches!(kind, Kind::Text | Kind::Path | Kind::Json)
 }
 
 /// Which columns are shown, and how wide, so that a line fits into `available` if that can be.
@@ -190,6 +190,7 @@ fn pad(line: &mut String, text: &str, text_width: usize, width: usize, right: bo
 fn cell(kind: Kind, value: &Value, width: usize) -> (String, usize) {
     let text = match (kind, value) {
         (_, Value::Null) => "-".to_owned(),
+        (Kind::Path, Value::Text(text)) => return cut_front(text, width),
         (_, Value::Text(text)) => return cut(text, width),
         (Kind::Integer, Value::Integer(count)) => number::grouped(*count),
         (Kind::Time, Value::Integer(seconds)) => number::time(*seconds),
@@ -228,8 +229,27 @@ pub fn cut(text: &str, width: usize) -> (String, usize) {
     (text, text_width)
 }
 
+/// The end of a text that stands for it in `width` columns, sanitized, and how wide that is.
+fn cut_front(text: &str, width: usize) -> (String, usize) {
+    let (whole, whole_width) = cut(text, usize::MAX / 16);
+    if whole_width <= width {
+        return (whole, whole_width);
+    }
+    let start = whole.char_indices().map(|(at, _)| at).find(|&at| whole[at..].width() < width).unwrap_or(whole.len());
+    let text = format!("…{}", &whole[start..]);
+    let text_width = text.width();
+    (text, text_width)
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_end_of_a_place_is_shown() {
+        assert_eq!(cut_front("/var/mail/reports/a.xml", 10), ("…rts/a.xml".to_owned(), 10));
+        assert_eq!(cut_front("a.xml", 10), ("a.xml".to_owned(), 5));
+        assert_eq!(cut_front("…", 0).0, "…");
+    }
+
     use super::*;
 
     fn column(name: &'static str, kind: Kind, rank: u8) -> Column {
