@@ -201,8 +201,7 @@ impl Store {
 
     fn keep_message(&mut self, arrival: &Arrival<'_>, read: Read<'_>, ours: &Ours) -> rusqlite::Result<Kept> {
         if let Some(known) = message::known(&self.connection, read.sha256)? {
-            let mut kept = Kept::new(Outcome::Duplicate);
-            kept.fate = known.outcome.fate();
+            let kept = self.keep_known(arrival, &read, &known, ours)?;
             self.place(arrival, known.id, kept.fate)?;
             return Ok(kept);
         }
@@ -216,6 +215,26 @@ impl Store {
             problem::keep_bytes(&self.connection, id, read.bytes)?;
         }
         self.place(arrival, id, kept.fate)?;
+        Ok(kept)
+    }
+
+    /// A message that was seen before. Its bytes are the same, but a newer reader, or one with wider bounds, may find
+    /// more in what could not be read then.
+    fn keep_known(
+        &mut self,
+        arrival: &Arrival<'_>,
+        read: &Read<'_>,
+        known: &message::Known,
+        ours: &Ours,
+    ) -> rusqlite::Result<Kept> {
+        let read_whole = matches!(known.outcome, Outcome::Stored | Outcome::Duplicate);
+        let nothing_new =
+            known.outcome == Outcome::NotAReport && read.reading.found.is_empty() && read.reading.problems.is_empty();
+        if read_whole || nothing_new || problem::are_waiting(&self.connection, known.id, &read.reading.problems)? {
+            return Ok(Kept { fate: known.outcome.fate(), ..Kept::new(Outcome::Duplicate) });
+        }
+        let kept = self.keep_content(arrival, read, known.id, ours)?;
+        problem::replace(&self.connection, known.id, &read.reading.problems, arrival.seen_at)?;
         Ok(kept)
     }
 

@@ -31,6 +31,31 @@ pub fn insert(connection: &Connection, message: i64, problem: &Problem, seen_at:
         .map(|_| ())
 }
 
+/// Whether exactly these problems of a message wait already.
+pub fn are_waiting(connection: &Connection, message: i64, problems: &[Problem]) -> rusqlite::Result<bool> {
+    let waiting: Vec<(String, String)> = connection
+        .prepare_cached("SELECT part, code FROM problem WHERE message = ?1 AND solved_at IS NULL ORDER BY id")?
+        .query_map(params![message], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let now = problems.iter().map(|problem| (problem.part.as_str(), problem.refusal.code.as_str()));
+    Ok(!waiting.is_empty() && waiting.iter().map(|(part, code)| (part.as_str(), code.as_str())).eq(now))
+}
+
+/// Puts the problems that reading a message again met in the place of those that wait; where there are none, those are
+/// solved and the bytes kept for them are no longer needed.
+pub fn replace(connection: &Connection, message: i64, problems: &[Problem], at: i64) -> rusqlite::Result<()> {
+    if problems.is_empty() {
+        connection.execute(
+            "UPDATE problem SET solved_at = ?2 WHERE message = ?1 AND solved_at IS NULL",
+            params![message, at],
+        )?;
+        connection.execute("DELETE FROM kept_message WHERE message = ?1", params![message])?;
+        return Ok(());
+    }
+    connection.execute("DELETE FROM problem WHERE message = ?1 AND solved_at IS NULL", params![message])?;
+    problems.iter().try_for_each(|problem| insert(connection, message, problem, at))
+}
+
 /// Keeps the bytes of a message with a problem, packed.
 pub fn keep_bytes(connection: &Connection, message: i64, bytes: &[u8]) -> rusqlite::Result<()> {
     let mut packer = GzEncoder::new(Vec::with_capacity(bytes.len() / 2 + 64), Compression::default());

@@ -100,22 +100,13 @@ impl Store {
         let sha256 = [0; 32];
         let read = Read { bytes, sha256: &sha256, name: None, reading, settings };
         let kept = self.keep_content(&arrival, &read, waiting.message, ours)?;
-        let codes: Vec<&str> = read.reading.problems.iter().map(|problem| problem.refusal.code.as_str()).collect();
-        if codes.is_empty() {
-            self.connection.execute(
-                "UPDATE problem SET solved_at = ?2 WHERE message = ?1 AND solved_at IS NULL",
-                params![waiting.message, now],
-            )?;
-            self.connection.execute("DELETE FROM kept_message WHERE message = ?1", params![waiting.message])?;
-            return Ok(Retried::Solved(kept));
+        let problems = &read.reading.problems;
+        // A reader that fails on it has nothing new to say.
+        if !matches!(&problems[..], [problem] if problem.refusal.code == Code::Crash) {
+            problem::replace(&self.connection, waiting.message, problems, now)?;
         }
-        // A reader that still fails on it has nothing new to say.
-        if codes != [Code::Crash.as_str()] {
-            self.connection
-                .execute("DELETE FROM problem WHERE message = ?1 AND solved_at IS NULL", params![waiting.message])?;
-            for problem in &read.reading.problems {
-                problem::insert(&self.connection, waiting.message, problem, now)?;
-            }
+        if problems.is_empty() {
+            return Ok(Retried::Solved(kept));
         }
         Ok(Retried::Waits)
     }

@@ -222,3 +222,18 @@ fn a_problem_is_read_again_when_the_bounds_allow_it() {
         .unwrap();
     assert_eq!(waiting, 0);
 }
+
+#[test]
+fn a_file_that_is_offered_again_is_read_again_where_it_could_not_be_read() {
+    let place = Place::new();
+    place.write("a.xml", report("a", 3));
+    let narrow = place.write("narrow.toml", "[limits]\nxml_depth = 2\n");
+    let narrow = ["--config", narrow.to_str().unwrap(), "ingest", "a.xml", "--format", "json"];
+    assert_eq!(place.run(&narrow).expect(65).json()["problems"], 1);
+    assert_eq!(place.run(&narrow).expect(0).json()["duplicate"], 1, "the same problem is nothing new");
+    let wide = place.run(&["ingest", "a.xml", "--format", "json"]).expect(0).json();
+    assert_eq!((&wide["stored"], &wide["records"]), (&1.into(), &1.into()));
+    assert_eq!(counts(&place), [1, 1, 1, 3]);
+    let problems = place.run(&["problems", "--format", "json"]).expect(0).json();
+    assert_eq!(problems.as_array().unwrap().len(), 0);
+}
