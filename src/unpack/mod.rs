@@ -59,7 +59,7 @@ pub struct Document<'a> {
 pub enum Content<'a> {
     /// At most [`WHOLE_BYTES`], or never packed at all.
     Whole(&'a [u8]),
-    /// A larger one, unpacked while it is read. A reading error carries a [`Refusal`](crate::problem::Refusal) as its
+    /// A larger one, unpacked while it is read. A reading error carries a [`Refusal`] as its
     /// source (`truncated`, `corrupt`, `too-large`; see [`refusal`]) and means that the document is not to be used. It
     /// must be read to its end, because that is where a container's checksum is.
     Stream(&'a mut dyn BufRead),
