@@ -18,8 +18,10 @@ use crate::reading::{self, Reading};
 use crate::source::{self, Fate, Message, Origin, Refused, Source, Taken};
 use crate::store::{self, Arrival, Kept, Ours, Outcome, Store};
 
-/// Bytes of messages that may be under way between source and database. One larger message is let through alone.
+/// Bytes of messages, and of the records read in them, that may be under way between source and database. One larger message is let through alone.
 const BYTES_UNDER_WAY: u64 = 24 << 20;
+/// Records of one message that are held once as much is under way as may be; what is longer is read twice.
+const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
 /// Messages that may be under way.
 const MESSAGES_UNDER_WAY: usize = 1024;
 /// A batch is committed at this many messages,
@@ -144,7 +146,8 @@ pub fn run(
         });
         for _ in 0..options.readers.max(1) {
             let (jobs, to_writer) = (jobs.clone(), to_writer.clone());
-            scope.spawn(move || read_all(&jobs, &to_writer, &options.reading));
+            let gate = &gate;
+            scope.spawn(move || read_all(&jobs, &to_writer, &options.reading, gate));
         }
         drop((jobs, to_writer));
         let mut writer = Writer {
@@ -212,6 +215,15 @@ impl Gate {
         }
         under_way.0 += weight;
         !under_way.1
+    }
+
+    /// Adds what was read in a message that is in already.
+    fn add(&self, weight: u64) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).0 += weight;
+    }
+
+    fn is_full(&self) -> bool {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).0 >= BYTES_UNDER_WAY
     }
 
     fn leave(&self, weight: u64) {
@@ -282,14 +294,18 @@ impl Taker<'_> {
     }
 }
 
-fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, settings: &reading::Settings) {
-    for Job { number, taken, weight } in jobs {
+fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, settings: &reading::Settings, gate: &Gate) {
+    for Job { number, taken, mut weight } in jobs {
         let what = match taken {
             Taken::Refused { origin, bytes, refusal } => What::Refused { origin, bytes, refused: refusal },
             Taken::Message(message) => {
                 let sha256 = Sha256::digest(&message.bytes).into();
                 let name = file_name(&message.origin);
-                let reading = read_safely(&message.bytes, name.as_deref(), settings);
+                let held_bytes = if gate.is_full() { HELD_BYTES_WHEN_FULL } else { reading::HELD_BYTES };
+                let reading = read_safely(&message.bytes, name.as_deref(), settings, held_bytes);
+                let held_bytes = reading.held_bytes as u64;
+                gate.add(held_bytes);
+                weight += held_bytes;
                 What::Read { message, sha256, name, reading: Box::new(reading) }
             }
         };
@@ -308,8 +324,9 @@ fn file_name(origin: &Origin) -> Option<String> {
 }
 
 /// A bug of ours in one message must not cost the others: it becomes a problem, with the bytes kept.
-pub fn read_safely(bytes: &[u8], name: Option<&str>, settings: &reading::Settings) -> Reading {
-    catch_unwind(AssertUnwindSafe(|| reading::read(bytes, name, settings))).unwrap_or_else(|_| {
+pub fn read_safely(bytes: &[u8], name: Option<&str>, settings: &reading::Settings, held_bytes: usize) -> Reading {
+    let read = || reading::read_holding(bytes, name, settings, held_bytes);
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         let refusal = Refusal::new(Code::Crash, "reading it failed: a bug in dmarcdb, please report it");
         Reading { problems: vec![Problem::whole(refusal, bytes)], ..Reading::default() }
     })

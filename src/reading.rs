@@ -33,6 +33,8 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// Why it is no report, where it is none; for people.
     pub not_a_report: Option<String>,
+    /// About how much memory the records take that are held.
+    pub held_bytes: usize,
 }
 
 /// The header of a mail, as far as the ledger keeps it.
@@ -115,60 +117,35 @@ impl Item {
 pub enum Records {
     /// All of them.
     Here(Vec<Chunk>),
-    /// Too many to hold; [`replay`] hands them out again. The number tells reports of one document apart, from 0.
+    /// Too many to hold; [`replay`] hands them out again under this number.
     Again(usize),
 }
 
-/// Chunks of a report that are held in memory; a longer report is read again while it is stored.
-const HELD_CHUNKS: usize = 4;
+/// Records of a message up to this size are held in memory. A longer report is read again while it is stored.
+pub const HELD_BYTES: usize = 4 << 20;
 
 /// Reads a message: a mail, or a bare file of any kind that a mail may carry.
 pub fn read(message: &[u8], name: Option<&str>, settings: &Settings) -> Reading {
-    let mut reader = Reader {
-        settings,
-        budget: Budget::new(&settings.limits),
-        reading: Reading::default(),
-        around: Vec::new(),
-        only: None,
-    };
-    match unpack::looks(message) {
-        Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Empty => reader.bare(message, name),
-        Looks::Message | Looks::Html | Looks::Text | Looks::Binary => reader.mail(message, "", 0),
-    }
+    read_holding(message, name, settings, HELD_BYTES)
+}
+
+/// The same with another bound for the records that are held.
+pub fn read_holding(message: &[u8], name: Option<&str>, settings: &Settings, held_bytes: usize) -> Reading {
+    let mut reader = Reader::new(settings, held_bytes);
+    reader.read(message, name);
     let mut reading = reader.reading;
+    reading.held_bytes = held_bytes - reader.room;
     if reading.found.is_empty() && reading.problems.is_empty() && reading.not_a_report.is_none() {
         reading.not_a_report = Some(if message.is_empty() { "empty" } else { "holds no report" }.into());
     }
     reading
 }
 
-/// Hands out the records of one long report again. They are the same chunks as when it was read.
-pub fn replay(
-    message: &[u8],
-    name: Option<&str>,
-    settings: &Settings,
-    part: &str,
-    number: usize,
-    each: &mut dyn FnMut(Chunk),
-) {
-    let mut reader = Reader {
-        settings,
-        budget: Budget::new(&settings.limits),
-        reading: Reading::default(),
-        around: Vec::new(),
-        only: Some(Only { part, number, each }),
-    };
-    match unpack::looks(message) {
-        Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Empty => reader.bare(message, name),
-        Looks::Message | Looks::Html | Looks::Text | Looks::Binary => reader.mail(message, "", 0),
-    }
-}
-
-/// The one report that is wanted.
-struct Only<'a> {
-    part: &'a str,
-    number: usize,
-    each: &'a mut dyn FnMut(Chunk),
+/// Hands out the records of all reports in a message again, in one pass, each chunk with the number of its report. They
+/// are the same chunks as when it was read. Those of a report that was a problem are void now as they were then.
+pub fn replay(message: &[u8], name: Option<&str>, settings: &Settings, each: &mut dyn FnMut(usize, Chunk)) {
+    let mut reader = Reader { replay: Some(each), ..Reader::new(settings, 0) };
+    reader.read(message, name);
 }
 
 struct Reader<'a> {
@@ -177,7 +154,12 @@ struct Reader<'a> {
     reading: Reading,
     /// Deviations of the mail or of a container around what is found next.
     around: Vec<Warning>,
-    only: Option<Only<'a>>,
+    /// Aggregate reports begun so far, good and bad.
+    reports: usize,
+    /// Bytes of records that may yet be held.
+    room: usize,
+    /// Who is told of records, where nothing else is wanted.
+    replay: Option<&'a mut dyn FnMut(usize, Chunk)>,
 }
 
 /// How a part was announced.
@@ -197,9 +179,21 @@ impl Label<'_> {
     }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(settings: &'a Settings, room: usize) -> Self {
+        let budget = Budget::new(&settings.limits);
+        Reader { settings, budget, reading: Reading::default(), around: Vec::new(), reports: 0, room, replay: None }
+    }
+
     fn limits(&self) -> &Limits {
         &self.settings.limits
+    }
+
+    fn read(&mut self, message: &[u8], name: Option<&str>) {
+        match unpack::looks(message) {
+            Looks::Gzip | Looks::Zip | Looks::Xml | Looks::Json | Looks::Empty => self.bare(message, name),
+            Looks::Message | Looks::Html | Looks::Text | Looks::Binary => self.mail(message, "", 0),
+        }
     }
 
     /// A file that is no mail.
@@ -252,7 +246,7 @@ impl Reader<'_> {
     }
 
     fn found(&mut self, part: &str, item: Item) {
-        if self.only.is_none() {
+        if self.replay.is_none() {
             let mut found = Found { part: part.into(), item };
             found.item.warnings().append(&mut self.around);
             self.reading.found.push(found);
@@ -303,16 +297,18 @@ impl Reader<'_> {
 
     fn xml(&mut self, path: &str, label: Label<'_>, content: Content<'_>) {
         let limits = self.settings.limits.clone();
-        if let Some(Only { part, number, each }) = &mut self.only {
-            if *part == path {
-                let mut again = Again { wanted: *number, at: 0, each };
-                let _ = aggregate::read(input(content), &limits, &mut again);
-            }
+        if let Some(each) = &mut self.replay {
+            let mut again = Again { number: self.reports, each: &mut **each };
+            // Whether it is whole is known.
+            let _ = aggregate::read(input(content), &limits, &mut again);
+            self.reports = again.number;
             return;
         }
         let (bytes, head) = seen(&content);
-        let mut collector = Collector::default();
+        let mut collector = Collector { room: self.room, ..Collector::default() };
         let outcome = aggregate::read(input(content), &limits, &mut collector);
+        let first = self.reports;
+        self.reports += collector.reports.len();
         let problem = |refusal| Problem {
             refusal,
             part: path.into(),
@@ -327,7 +323,8 @@ impl Reader<'_> {
                 self.reading.not_a_report.get_or_insert_with(|| "XML, but no report".into());
             }
             Ok(Read::Reports(_)) => {
-                for (number, result) in collector.reports.into_iter().enumerate() {
+                self.room = collector.room;
+                for (number, result) in (first..).zip(collector.reports) {
                     match result {
                         Ok((report, Some(chunks))) => {
                             self.found(path, Item::Aggregate(Box::new(report), Records::Here(chunks)));
@@ -344,7 +341,7 @@ impl Reader<'_> {
     }
 
     fn json(&mut self, path: &str, label: Label<'_>, content: Content<'_>) {
-        if self.only.is_some() {
+        if self.replay.is_some() {
             return;
         }
         let (bytes, head) = seen(&content);
@@ -371,7 +368,7 @@ impl Reader<'_> {
 
     /// What is neither XML nor JSON: a problem only where a report was promised.
     fn other(&mut self, path: &str, label: Label<'_>, looks: Looks, content: Content<'_>, containers: usize) {
-        if self.only.is_some() {
+        if self.replay.is_some() {
             return;
         }
         let (bytes, head) = seen(&content);
@@ -473,15 +470,20 @@ type Whole = (AggregateReport, Option<Vec<Chunk>>);
 /// Keeps what a document tells, unless it is too long to hold.
 #[derive(Default)]
 struct Collector {
+    /// The current report's.
     chunks: Vec<Chunk>,
+    chunk_bytes: usize,
     overflow: bool,
+    /// Bytes that may yet be held.
+    room: usize,
     /// Each with its chunks, unless they were too many to hold.
     reports: Vec<Result<Whole, Refusal>>,
 }
 
 impl Sink for Collector {
     fn chunk(&mut self, chunk: Chunk) {
-        if self.chunks.len() >= HELD_CHUNKS {
+        self.chunk_bytes += chunk.bytes();
+        if self.chunk_bytes > self.room {
             self.overflow = true;
             self.chunks = Vec::new();
         }
@@ -492,26 +494,27 @@ impl Sink for Collector {
 
     fn report(&mut self, report: Result<AggregateReport, Refusal>) {
         let chunks = std::mem::take(&mut self.chunks);
+        let bytes = std::mem::take(&mut self.chunk_bytes);
         let overflow = std::mem::take(&mut self.overflow);
+        if report.is_ok() && !overflow {
+            self.room -= bytes;
+        }
         self.reports.push(report.map(|report| (report, (!overflow).then_some(chunks))));
     }
 }
 
-/// Passes on the chunks of one report of a document.
+/// Passes on chunks with the number of their report.
 struct Again<'a> {
-    wanted: usize,
-    at: usize,
-    each: &'a mut dyn FnMut(Chunk),
+    number: usize,
+    each: &'a mut dyn FnMut(usize, Chunk),
 }
 
 impl Sink for Again<'_> {
     fn chunk(&mut self, chunk: Chunk) {
-        if self.at == self.wanted {
-            (self.each)(chunk);
-        }
+        (self.each)(self.number, chunk);
     }
 
     fn report(&mut self, _: Result<AggregateReport, Refusal>) {
-        self.at += 1;
+        self.number += 1;
     }
 }

@@ -27,7 +27,9 @@ fn character_set(head: &[u8], warnings: &mut Vec<Warning>) -> (&'static Encoding
         Warning::note(warnings, "encoding", || "document".into(), || format!("{} without a mark", encoding.name()));
         return (encoding, 0);
     }
-    let Some(label) = declared(head) else { return (UTF_8, 0) };
+    let Some(label) = declared(head) else {
+        return (UTF_8, 0);
+    };
     match Encoding::for_label(label) {
         // A declaration that could be read byte by byte is not UTF-16, whatever it says.
         Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => {
@@ -97,49 +99,21 @@ fn push_lenient(bytes: &[u8], text: &mut String, warnings: &mut Vec<Warning>) {
     }
 }
 
-/// A streamed document as UTF-8 bytes.
+/// A streamed document as text.
 pub struct Utf8<R> {
     inner: R,
     decoder: Option<Decoder>,
-    /// Decoded and not yet consumed.
-    text: String,
-    at: usize,
     /// The beginning of a character that the last block cut.
     cut: Vec<u8>,
-    ended: bool,
     started: bool,
     /// What had to be guessed so far.
     pub warnings: Vec<Warning>,
-    /// Bytes handed out since [`Utf8::mark`]; more than `most` is an error, so that no token grows without end.
-    since: usize,
-    most: usize,
 }
 
 impl<R: BufRead> Utf8<R> {
-    /// Decodes `inner`; a token longer than `most` bytes is a reading error.
-    pub fn new(inner: R, most: usize) -> Self {
-        Utf8 {
-            inner,
-            decoder: None,
-            text: String::new(),
-            at: 0,
-            cut: Vec::new(),
-            ended: false,
-            started: false,
-            warnings: Vec::new(),
-            since: 0,
-            most,
-        }
-    }
-
-    /// A new token begins.
-    pub fn mark(&mut self) {
-        self.since = 0;
-    }
-
-    /// No token is looked for any more.
-    pub fn unmark(&mut self) {
-        self.most = usize::MAX;
+    /// Decodes `inner`.
+    pub fn new(inner: R) -> Self {
+        Utf8 { inner, decoder: None, cut: Vec::new(), started: false, warnings: Vec::new() }
     }
 
     fn start(&mut self) -> io::Result<()> {
@@ -153,27 +127,35 @@ impl<R: BufRead> Utf8<R> {
         Ok(())
     }
 
-    fn refill(&mut self) -> io::Result<()> {
+    /// Appends what the next bytes of the document say, at most `most` of them, and says whether more may come.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn fill(&mut self, text: &mut String, most: usize) -> io::Result<bool> {
         if !self.started {
             self.start()?;
         }
-        self.text.clear();
-        self.at = 0;
-        while self.text.is_empty() && !self.ended {
-            let block = self.inner.fill_buf()?;
-            let length = block.len();
-            self.ended = length == 0;
-            match &mut self.decoder {
-                Some(decoder) => {
-                    self.text.reserve(decoder.max_utf8_buffer_length(length).unwrap_or(3 * length + 16));
-                    let (result, read, _) = decoder.decode_to_string(block, &mut self.text, self.ended);
-                    debug_assert!(result == CoderResult::InputEmpty && read == length);
-                }
-                None => utf8_block(block, self.ended, &mut self.cut, &mut self.text, &mut self.warnings),
+        let block = self.inner.fill_buf()?;
+        let length = block.len().min(most);
+        let (block, ended) = (&block[..length], block.is_empty());
+        match &mut self.decoder {
+            Some(decoder) => {
+                text.reserve(decoder.max_utf8_buffer_length(length).unwrap_or(3 * length + 16));
+                let (result, read, _) = decoder.decode_to_string(block, text, ended);
+                debug_assert!(result == CoderResult::InputEmpty && read == length);
             }
-            self.inner.consume(length);
+            None => utf8_block(block, ended, &mut self.cut, text, &mut self.warnings),
         }
-        Ok(())
+        self.inner.consume(length);
+        Ok(!ended)
+    }
+
+    /// Reads the rest away: the checksum of a container stands at its end.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn finish(mut self) -> io::Result<()> {
+        io::copy(&mut self.inner, &mut io::sink()).map(drop)
     }
 }
 
@@ -214,42 +196,8 @@ fn cut_length(bytes: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-/// A token over its bound, as the source of an [`io::Error`].
-#[derive(Debug, thiserror::Error)]
-#[error("a single text, tag or comment is longer than {0} bytes")]
-pub struct TokenTooLong(pub usize);
-
-impl<R: BufRead> io::Read for Utf8<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let block = self.fill_buf()?;
-        let length = block.len().min(out.len());
-        out[..length].copy_from_slice(&block[..length]);
-        self.consume(length);
-        Ok(length)
-    }
-}
-
-impl<R: BufRead> BufRead for Utf8<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.since > self.most {
-            return Err(io::Error::other(TokenTooLong(self.most)));
-        }
-        if self.at >= self.text.len() {
-            self.refill()?;
-        }
-        Ok(&self.text.as_bytes()[self.at..])
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.at += amount;
-        self.since += amount;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     const NAMES: &str = "<?xml version=\"1.0\"?><a>Bücher GmbH – 社 🦀</a>";
@@ -259,9 +207,9 @@ mod tests {
     }
 
     fn streamed(bytes: &[u8], block: usize) -> (String, Vec<Warning>) {
-        let mut utf8 = Utf8::new(io::BufReader::with_capacity(block, bytes), usize::MAX);
+        let mut utf8 = Utf8::new(bytes);
         let mut text = String::new();
-        utf8.read_to_string(&mut text).unwrap();
+        while utf8.fill(&mut text, block).unwrap() {}
         (text, utf8.warnings)
     }
 
@@ -269,7 +217,7 @@ mod tests {
         let mut warnings = Vec::new();
         assert_eq!(whole(bytes, &mut warnings), text);
         assert_eq!(warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), codes);
-        for block in [64, 65, 67, 512, 8192] {
+        for block in [1, 2, 3, 64, 65, 67, 512, 8192] {
             let (streamed, warnings) = streamed(bytes, block);
             assert_eq!(streamed, text, "in blocks of {block}");
             assert_eq!(warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), codes);
@@ -292,13 +240,5 @@ mod tests {
         check(wide.as_bytes(), wide, &["encoding"]);
         check(b"", "", &[]);
         check(b"<a>\xe2\x82", "<a>â‚", &["invalid-utf8"]);
-    }
-
-    #[test]
-    fn a_long_token_is_an_error() {
-        let bytes = [b'x'; 4096];
-        let mut utf8 = Utf8::new(io::BufReader::with_capacity(64, &bytes[..]), 1000);
-        let error = utf8.read_to_end(&mut Vec::new()).unwrap_err();
-        assert!(error.get_ref().is_some_and(|source| source.is::<TokenTooLong>()), "{error}");
     }
 }

@@ -1,6 +1,8 @@
 //! One message into the database: its ledger row, everything read in it, and its place, in one transaction with the
 //! others of its batch. Whole or not at all.
 
+use std::collections::BTreeMap;
+
 use super::aggregate::{self, Found};
 use super::{Error, Store, complaint, failure, mailbox, message, problem, tls};
 use crate::problem::{Code, Problem, Refusal};
@@ -250,11 +252,27 @@ impl Store {
         for found in &read.reading.found {
             self.keep_found(arrival, read, message, found, ours, &mut tally)?;
         }
+        self.keep_again_read(read, &tally.again)?;
         let mut kept = tally.kept(&read.reading);
         let reason = tally.reason(&read.reading, kept.outcome);
         message::finish(&self.connection, message, kept.outcome, reason.as_deref())?;
         kept.problems = read.reading.problems.iter().map(told).collect();
         Ok(kept)
+    }
+
+    /// Reads once more what was too long to hold. `reports`: the rows of these reports, by their number in the message.
+    fn keep_again_read(&mut self, read: &Read<'_>, reports: &BTreeMap<usize, i64>) -> rusqlite::Result<()> {
+        if reports.is_empty() {
+            return Ok(());
+        }
+        let Store { connection, strings, .. } = self;
+        let mut result = Ok(());
+        reading::replay(read.bytes, read.name, read.settings, &mut |number, chunk| {
+            if let (true, Some(&id)) = (result.is_ok(), reports.get(&number)) {
+                result = aggregate::insert_chunk(connection, strings, id, &chunk);
+            }
+        });
+        result
     }
 
     fn keep_found(
@@ -288,13 +306,7 @@ impl Store {
                         }
                     }
                     Records::Again(number) => {
-                        let mut result = Ok(());
-                        reading::replay(read.bytes, read.name, read.settings, &found.part, *number, &mut |chunk| {
-                            if result.is_ok() {
-                                result = aggregate::insert_chunk(connection, strings, id, &chunk);
-                            }
-                        });
-                        result?;
+                        tally.again.insert(*number, id);
                     }
                 }
                 // A policy domain that is new makes mail ours that was not before.
@@ -396,6 +408,8 @@ struct Tally {
     complaints: u64,
     records: u64,
     known: u64,
+    /// Reports whose records are to be read again: their number in the message, and their row.
+    again: BTreeMap<usize, i64>,
 }
 
 impl Tally {

@@ -5,6 +5,7 @@ mod config;
 mod corpus;
 mod feedback;
 mod fetch;
+mod generated;
 mod imap;
 mod imap_hostile;
 mod ingest;

@@ -173,52 +173,131 @@ impl Chunk {
         id.map(|id| self.text(id))
     }
 
-    /// Adds the content to a digest. Texts and combinations are numbered in the order met, so that equal content has
-    /// equal numbers; spellings and warnings are form, not content, and stay out.
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        let sets = self
+            .auth_sets
+            .iter()
+            .map(|set| size_of_val(set) + size_of_val(set.dkim.as_slice()) + size_of_val(set.spf.as_slice()));
+        let reasons = self.reason_sets.iter().map(|set| size_of_val(set) + size_of_val(set.as_slice()));
+        let spellings = self.spellings.iter().map(|spelling| size_of_val(spelling) + spelling.spelled.len());
+        let rejected = self.rejected.iter().map(|rejected| {
+            let values = rejected.values.iter().map(|value| size_of_val(value) + value.1.len());
+            size_of_val(rejected) + rejected.reason.len() + values.sum::<usize>()
+        });
+        // A shared text has two counts before it.
+        let texts = self.strings.iter().map(|text| 4 * size_of::<usize>() + text.len());
+        let small = sets.chain(reasons).chain(spellings).chain(rejected).chain(texts);
+        size_of_val(self.records.as_slice()) + small.sum::<usize>()
+    }
+
+    /// Adds the content to a digest: every record in order, each text and combination in full where it is met first and
+    /// by its number after that. So the order of elements within a record makes no difference, nor do spellings and
+    /// warnings, which are form.
     fn digest(&self, hash: &mut Sha256) {
-        let mut bytes = Vec::with_capacity(self.records.len() * 48 + 4096);
-        let id = |bytes: &mut Vec<u8>, id: Option<StringId>| bytes.extend(id.map_or(0, |id| id.0.get()).to_le_bytes());
-        for text in &self.strings {
-            put_text(&mut bytes, text);
-        }
-        for set in &self.auth_sets {
-            bytes.extend([set.dkim.len(), set.spf.len()].into_iter().flat_map(usize::to_le_bytes));
-            for DkimResult { domain, selector, result, human_result, lang, .. } in &set.dkim {
-                [*domain, *selector, *result, *human_result, *lang].into_iter().for_each(|text| id(&mut bytes, text));
-            }
-            for SpfResult { domain, scope, result, human_result, lang, .. } in &set.spf {
-                [*domain, *scope, *result, *human_result, *lang].into_iter().for_each(|text| id(&mut bytes, text));
-            }
-        }
-        for set in &self.reason_sets {
-            bytes.extend(set.len().to_le_bytes());
-            for Reason { kind, comment, lang } in set {
-                [*kind, *comment, *lang].into_iter().for_each(|text| id(&mut bytes, text));
-            }
-        }
-        for record in &self.records {
-            bytes.extend(record.ordinal.to_le_bytes());
-            match record.source_ip {
-                IpAddr::V4(ip) => bytes.extend(ip.octets()),
-                IpAddr::V6(ip) => bytes.extend(ip.octets()),
-            }
-            bytes.extend(record.messages.to_le_bytes());
-            bytes.push(record.disposition.map_or(9, |disposition| disposition as u8));
-            bytes.extend([record.dkim, record.spf].map(|result| result.map_or(9, u8::from)));
-            [record.header_from, record.envelope_from, record.envelope_to]
-                .into_iter()
-                .for_each(|text| id(&mut bytes, text));
-            bytes.extend(record.auth_set.to_le_bytes());
-            bytes.extend(record.reason_set.map_or(u32::MAX, |set| set).to_le_bytes());
-        }
+        let mut bytes = Numbered {
+            chunk: self,
+            bytes: Vec::with_capacity(self.records.len() * 48 + 4096),
+            met: vec![0; self.strings.len()],
+            count: 0,
+            auth_sets: vec![false; self.auth_sets.len()],
+            reason_sets: vec![false; self.reason_sets.len()],
+        };
+        self.records.iter().for_each(|record| bytes.record(record));
+        let mut bytes = bytes.bytes;
         for rejected in &self.rejected {
             bytes.extend(rejected.ordinal.to_le_bytes());
+            bytes.extend((rejected.values.len() as u64).to_le_bytes());
             for (name, value) in &rejected.values {
                 put_text(&mut bytes, name);
                 put_text(&mut bytes, value);
             }
         }
+        hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(&bytes);
+    }
+}
+
+/// The content of a chunk as bytes.
+struct Numbered<'a> {
+    chunk: &'a Chunk,
+    bytes: Vec<u8>,
+    /// For each text its number in the order met here, from 1.
+    met: Vec<u32>,
+    count: u32,
+    auth_sets: Vec<bool>,
+    reason_sets: Vec<bool>,
+}
+
+impl Numbered<'_> {
+    fn record(&mut self, record: &Record) {
+        self.bytes.extend(record.ordinal.to_le_bytes());
+        match record.source_ip {
+            IpAddr::V4(ip) => self.bytes.extend(ip.to_ipv6_mapped().octets()),
+            IpAddr::V6(ip) => self.bytes.extend(ip.octets()),
+        }
+        self.bytes.extend(record.messages.to_le_bytes());
+        self.bytes.push(record.disposition.map_or(9, |disposition| disposition as u8));
+        self.bytes.extend([record.dkim, record.spf].map(|result| result.map_or(9, u8::from)));
+        [record.header_from, record.envelope_from, record.envelope_to].into_iter().for_each(|text| self.text(text));
+        self.auth_set(record.auth_set);
+        self.reason_set(record.reason_set);
+    }
+
+    fn text(&mut self, id: Option<StringId>) {
+        let Some(id) = id else { return self.number(0) };
+        let Some(met) = self.met.get_mut(id.index()) else {
+            return;
+        };
+        if *met != 0 {
+            let number = *met;
+            return self.number(number);
+        }
+        self.count += 1;
+        *met = self.count;
+        let number = self.count;
+        self.number(number);
+        put_text(&mut self.bytes, self.chunk.text(id));
+    }
+
+    fn number(&mut self, number: u32) {
+        self.bytes.extend(number.to_le_bytes());
+    }
+
+    fn auth_set(&mut self, number: u32) {
+        self.number(number);
+        let chunk = self.chunk;
+        let Some(set) = chunk.auth_sets.get(number as usize) else {
+            return;
+        };
+        if self.auth_sets.get_mut(number as usize).is_none_or(|met| std::mem::replace(met, true)) {
+            return;
+        }
+        self.number(set.dkim.len() as u32);
+        for DkimResult { domain, selector, result, human_result, lang, spelled: _ } in &set.dkim {
+            [*domain, *selector, *result, *human_result, *lang].into_iter().for_each(|text| self.text(text));
+        }
+        self.number(set.spf.len() as u32);
+        for SpfResult { domain, scope, result, human_result, lang, spelled: _ } in &set.spf {
+            [*domain, *scope, *result, *human_result, *lang].into_iter().for_each(|text| self.text(text));
+        }
+    }
+
+    fn reason_set(&mut self, number: Option<u32>) {
+        self.number(number.unwrap_or(u32::MAX));
+        let (Some(number), chunk) = (number, self.chunk) else {
+            return;
+        };
+        let Some(set) = chunk.reason_sets.get(number as usize) else {
+            return;
+        };
+        if self.reason_sets.get_mut(number as usize).is_none_or(|met| std::mem::replace(met, true)) {
+            return;
+        }
+        self.number(set.len() as u32);
+        for Reason { kind, comment, lang } in set {
+            [*kind, *comment, *lang].into_iter().for_each(|text| self.text(text));
+        }
     }
 }
 
@@ -228,38 +307,92 @@ pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
+/// A form that texts are brought into. A text that is in it already can be taken as it is when it is met again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Form {
+    /// None: something had to be said about the text.
+    Odd = 0,
+    /// Without white space around it and control characters in it.
+    Plain = 1,
+    /// A domain in its canonical form.
+    Domain = 2,
+    /// A word for a DKIM result.
+    DkimResult = 4,
+    /// A word for an SPF result.
+    SpfResult = 8,
+    /// A word for an SPF scope.
+    Scope = 16,
+    /// A word for a reason.
+    Reason = 32,
+}
+
+/// Places for what was met not long ago.
+const RECENT: usize = 256;
+
 /// Fills chunks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Builder {
     chunk: Chunk,
     strings: HashMap<Arc<str>, StringId>,
     auth_sets: HashMap<AuthSet, u32>,
     reason_sets: HashMap<Vec<Reason>, u32>,
+    /// For each text the [`Form`]s it is known to be in.
+    forms: Vec<u8>,
+    /// Texts and combinations met not long ago, by a few bits of them: neighbours mostly agree, and looking into a map is
+    /// slow, because strangers must not be able to make its keys collide.
+    recent_strings: [Option<StringId>; RECENT],
+    recent_sets: [u32; RECENT],
     text_bytes: usize,
-    /// Neighbours often have the same results.
-    last_set: u32,
     hash: Sha256,
     /// Rows so far in this report, rejected ones included.
     pub rows: u32,
 }
 
-impl Builder {
-    /// The number of `text`, which is stored if it is new. `last` remembers the number that the same field had before:
-    /// neighbours mostly agree.
-    pub fn intern(&mut self, text: &str, last: &mut Option<StringId>) -> StringId {
-        if let Some(id) = *last
-            && self.chunk.strings.get(id.index()).is_some_and(|known| **known == *text)
-        {
-            return id;
+impl Default for Builder {
+    fn default() -> Self {
+        Builder {
+            chunk: Chunk::default(),
+            strings: HashMap::new(),
+            auth_sets: HashMap::new(),
+            reason_sets: HashMap::new(),
+            forms: Vec::new(),
+            recent_strings: [None; RECENT],
+            recent_sets: [0; RECENT],
+            text_bytes: 0,
+            hash: Sha256::default(),
+            rows: 0,
         }
-        let id = self.strings.get(text).copied().unwrap_or_else(|| self.add(text));
-        *last = Some(id);
+    }
+}
+
+impl Builder {
+    /// The number of `text`, if it was met not long ago and is known to be in this form.
+    pub fn recall(&self, text: &str, form: Form) -> Option<StringId> {
+        let id = self.recent_strings[place_of(text)]?;
+        let known = self.chunk.strings.get(id.index()).is_some_and(|known| **known == *text);
+        (known && self.forms.get(id.index())? & form as u8 != 0).then_some(id)
+    }
+
+    /// The number of `text`, which is stored if it is new. It is in this form.
+    pub fn intern(&mut self, text: &str, form: Form) -> StringId {
+        let place = place_of(text);
+        let recent = self.recent_strings[place];
+        let id = match recent.filter(|id| self.chunk.strings.get(id.index()).is_some_and(|known| **known == *text)) {
+            Some(id) => id,
+            None => self.strings.get(text).copied().unwrap_or_else(|| self.add(text)),
+        };
+        self.recent_strings[place] = Some(id);
+        if let Some(forms) = self.forms.get_mut(id.index()) {
+            *forms |= form as u8;
+        }
         id
     }
 
     fn add(&mut self, text: &str) -> StringId {
         let shared: Arc<str> = text.into();
         self.chunk.strings.push(shared.clone());
+        self.forms.push(0);
         self.text_bytes += text.len();
         let number = u32::try_from(self.chunk.strings.len()).unwrap_or(u32::MAX);
         let id = StringId(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX));
@@ -269,11 +402,14 @@ impl Builder {
 
     /// The number of a combination of results.
     pub fn auth_set(&mut self, set: &AuthSet) -> u32 {
-        if self.chunk.auth_sets.get(self.last_set as usize).is_some_and(|last| last == set) {
-            return self.last_set;
+        let place = place_of_set(set);
+        let recent = self.recent_sets[place];
+        if self.chunk.auth_sets.get(recent as usize).is_some_and(|known| known == set) {
+            return recent;
         }
-        self.last_set = number(&mut self.auth_sets, &mut self.chunk.auth_sets, set);
-        self.last_set
+        let number = number(&mut self.auth_sets, &mut self.chunk.auth_sets, set);
+        self.recent_sets[place] = number;
+        number
     }
 
     /// The number of a combination of reasons; `None` for none at all.
@@ -306,6 +442,8 @@ impl Builder {
         self.strings.clear();
         self.auth_sets.clear();
         self.reason_sets.clear();
+        self.forms.clear();
+        self.recent_strings = [None; RECENT];
         self.text_bytes = 0;
         let chunk = std::mem::take(&mut self.chunk);
         chunk.digest(&mut self.hash);
@@ -318,6 +456,28 @@ impl Builder {
         self.hash.update(head);
         (last, self.hash.finalize().into())
     }
+}
+
+/// Where a text stands among the recent ones: a hash of its length and last eight bytes.
+fn place_of(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let tail = match bytes.last_chunk() {
+        Some(&chunk) => u64::from_le_bytes(chunk),
+        None => bytes.iter().fold(0, |tail, &byte| tail << 8 | u64::from(byte)),
+    };
+    scatter(tail ^ bytes.len() as u64)
+}
+
+/// Likewise for a combination of results.
+fn place_of_set(set: &AuthSet) -> usize {
+    let number = |id: Option<StringId>| id.map_or(0, |id| u64::from(id.0.get()));
+    let dkim = set.dkim.iter().map(|dkim| [dkim.domain, dkim.selector, dkim.result]);
+    let spf = set.spf.iter().map(|spf| [spf.domain, spf.scope, spf.result]);
+    scatter(dkim.chain(spf).flatten().fold(1, |sum: u64, id| sum.wrapping_mul(31).wrapping_add(number(id))))
+}
+
+fn scatter(bits: u64) -> usize {
+    (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % RECENT
 }
 
 fn number<T: Clone + Eq + Hash>(numbers: &mut HashMap<T, u32>, sets: &mut Vec<T>, set: &T) -> u32 {

@@ -62,6 +62,65 @@ pub enum Element {
 }
 
 impl Element {
+    /// Where it stands, in the RFC's names: for warnings.
+    pub fn place(self) -> &'static str {
+        use Element::*;
+        match self {
+            Feedback => "feedback",
+            Version => "version",
+            ReportMetadata => "report_metadata",
+            OrgName => "report_metadata/org_name",
+            Email => "report_metadata/email",
+            ExtraContactInfo => "report_metadata/extra_contact_info",
+            ReportId => "report_metadata/report_id",
+            DateRange => "date_range",
+            Begin => "date_range/begin",
+            End => "date_range/end",
+            Error => "report_metadata/error",
+            Generator => "report_metadata/generator",
+            PolicyPublished => "policy_published",
+            PolicyDomain => "policy_published/domain",
+            Adkim => "policy_published/adkim",
+            Aspf => "policy_published/aspf",
+            P => "policy_published/p",
+            Sp => "policy_published/sp",
+            Np => "policy_published/np",
+            Pct => "policy_published/pct",
+            Fo => "policy_published/fo",
+            Testing => "policy_published/testing",
+            DiscoveryMethod => "policy_published/discovery_method",
+            Extension => "extension",
+            Record => "record",
+            Row => "row",
+            SourceIp => "row/source_ip",
+            Count => "row/count",
+            PolicyEvaluated => "policy_evaluated",
+            Disposition => "policy_evaluated/disposition",
+            AlignedDkim => "policy_evaluated/dkim",
+            AlignedSpf => "policy_evaluated/spf",
+            Reason => "policy_evaluated/reason",
+            ReasonType => "reason/type",
+            ReasonComment => "reason/comment",
+            Identifiers => "identifiers",
+            HeaderFrom => "identifiers/header_from",
+            EnvelopeFrom => "identifiers/envelope_from",
+            EnvelopeTo => "identifiers/envelope_to",
+            AuthResults => "auth_results",
+            Dkim => "auth_results/dkim",
+            DkimDomain => "auth_results/dkim/domain",
+            DkimSelector => "auth_results/dkim/selector",
+            DkimOutcome => "auth_results/dkim/result",
+            DkimHumanResult => "auth_results/dkim/human_result",
+            Spf => "auth_results/spf",
+            SpfDomain => "auth_results/spf/domain",
+            SpfScope => "auth_results/spf/scope",
+            SpfOutcome => "auth_results/spf/result",
+            SpfHumanResult => "auth_results/spf/human_result",
+            Unknown => "unknown element",
+            Ignored => "unknown element",
+        }
+    }
+
     /// The element called `name` (local name) within this one.
     pub fn child(self, name: &str) -> Element {
         use Element::*;
@@ -120,6 +179,57 @@ impl Element {
             (Spf, "human_result") => SpfHumanResult,
             (Ignored, _) => Ignored,
             _ => Unknown,
+        }
+    }
+
+    /// Its name in the standard; empty where that can not be told from the element alone.
+    pub fn name(self) -> &'static str {
+        use Element::*;
+        match self {
+            Feedback => "feedback",
+            Version => "version",
+            ReportMetadata => "report_metadata",
+            OrgName => "org_name",
+            Email => "email",
+            ExtraContactInfo => "extra_contact_info",
+            ReportId => "report_id",
+            DateRange => "date_range",
+            Begin => "begin",
+            End => "end",
+            Error => "error",
+            Generator => "generator",
+            PolicyPublished => "policy_published",
+            Adkim => "adkim",
+            Aspf => "aspf",
+            P => "p",
+            Sp => "sp",
+            Np => "np",
+            Pct => "pct",
+            Fo => "fo",
+            Testing => "testing",
+            DiscoveryMethod => "discovery_method",
+            Record => "record",
+            Row => "row",
+            SourceIp => "source_ip",
+            Count => "count",
+            PolicyEvaluated => "policy_evaluated",
+            Disposition => "disposition",
+            AlignedDkim | Dkim => "dkim",
+            AlignedSpf | Spf => "spf",
+            Reason => "reason",
+            ReasonType => "type",
+            ReasonComment => "comment",
+            Identifiers => "identifiers",
+            HeaderFrom => "header_from",
+            EnvelopeFrom => "envelope_from",
+            EnvelopeTo => "envelope_to",
+            AuthResults => "auth_results",
+            PolicyDomain | DkimDomain | SpfDomain => "domain",
+            DkimSelector => "selector",
+            DkimOutcome | SpfOutcome => "result",
+            DkimHumanResult | SpfHumanResult => "human_result",
+            SpfScope => "scope",
+            Extension | Unknown | Ignored => "",
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod chunk;
 mod elements;
+mod head;
 mod machine;
+mod record;
 mod values;
 mod xml;
 

@@ -92,6 +92,9 @@ pub fn source_ip(text: &str) -> Option<Taken<IpAddr>> {
 
 /// `policy_evaluated/disposition`. `None` in the value: a word that means nothing known.
 pub fn disposition(text: &str) -> Taken<Option<Disposition>> {
+    if text == "none" {
+        return Taken { value: Some(Disposition::None), odd: None };
+    }
     let known = |value, standard: &str| Taken { value: Some(value), odd: (text != standard).then_some("enum-case") };
     match &*lower(text) {
         "none" => known(Disposition::None, "none"),
@@ -105,10 +108,18 @@ pub fn disposition(text: &str) -> Taken<Option<Disposition>> {
 /// `policy_evaluated/dkim` and `spf`: the aligned result. Other results of a check (`softfail`, `none`, …) mean that it
 /// did not pass aligned; a word that is no result of a check means nothing.
 pub fn aligned(text: &str) -> Taken<Option<bool>> {
-    let word = lower(text);
-    match &*word {
-        "pass" => Taken { value: Some(true), odd: (text != "pass").then_some("enum-case") },
-        "fail" => Taken { value: Some(false), odd: (text != "fail").then_some("enum-case") },
+    match text {
+        "pass" => {
+            return Taken { value: Some(true), odd: None };
+        }
+        "fail" => {
+            return Taken { value: Some(false), odd: None };
+        }
+        _ => {}
+    }
+    match &*lower(text) {
+        "pass" => Taken { value: Some(true), odd: Some("enum-case") },
+        "fail" => Taken { value: Some(false), odd: Some("enum-case") },
         "softfail" | "hardfail" | "none" | "neutral" | "policy" | "temperror" | "permerror" => {
             Taken { value: Some(false), odd: Some("enum-alias") }
         }

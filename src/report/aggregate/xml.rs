@@ -1,16 +1,28 @@
 //! From XML events to the state machine: well-formedness, bounds, references, and the honest end.
+//!
+//! A stream is read through a window of text that always ends behind a `>`: so quick-xml borrows from it, as from a
+//! document in memory, and copies nothing. It forgets the open elements at the end of each window, so their names are
+//! checked here.
 
-use std::io::BufRead;
+use std::borrow::Cow;
+use std::io::{self, BufRead};
+use std::ops::ControlFlow;
 
 use quick_xml::Reader;
-use quick_xml::errors::{Error as XmlError, IllFormedError};
+use quick_xml::errors::{Error as XmlError, SyntaxError};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::machine::Machine;
 use super::{AggregateReport, Chunk};
 use crate::limits::Limits;
 use crate::problem::{Code, Refusal, Warning};
-use crate::report::decode::{self, TokenTooLong, Utf8};
+use crate::report::decode::{self, Utf8};
+
+/// Bytes taken from a stream at once.
+const WINDOW: usize = 128 << 10;
+
+/// The longest markup around the content of an event, `<![CDATA[` and `]]>`.
+const MARKUP: u64 = 12;
 
 /// The bytes of a document.
 pub enum Input<'a> {
@@ -44,10 +56,10 @@ pub trait Sink {
 /// around it that turns out damaged at its end. A report that was begun and can not be finished is told to `sink` as an
 /// error instead, and those before it stand.
 pub fn read(input: Input<'_>, limits: &Limits, sink: &mut dyn Sink) -> Result<Read, Refusal> {
-    let mut driver = Driver { machine: Machine::new(limits), limits, sink, reports: 0, outside: 0, root_seen: false };
+    let mut driver = Driver::new(limits, sink);
     match input {
         Input::Whole(bytes) => driver.whole(bytes),
-        Input::Stream(stream) => driver.stream(stream),
+        Input::Stream(stream) => driver.stream(stream, WINDOW),
     }
 }
 
@@ -59,107 +71,224 @@ struct Driver<'a> {
     /// Open elements outside any report.
     outside: usize,
     root_seen: bool,
+    names: Names,
 }
 
-impl Driver<'_> {
+/// Names of open elements, as sent, where the element does not tell them.
+#[derive(Default)]
+struct Names {
+    text: String,
+    /// Depth of each, and where its name starts.
+    starts: Vec<(usize, usize)>,
+}
+
+impl Names {
+    fn open(&mut self, depth: usize, name: &str) {
+        self.starts.push((depth, self.text.len()));
+        self.text.push_str(name);
+    }
+
+    /// The name of the element at `depth`, the innermost one.
+    fn at(&self, depth: usize) -> Option<&str> {
+        let &(at, start) = self.starts.last()?;
+        if at == depth { self.text.get(start..) } else { None }
+    }
+
+    fn close(&mut self, depth: usize) {
+        if let Some((_, start)) = self.starts.pop_if(|(at, _)| *at == depth) {
+            self.text.truncate(start);
+        }
+    }
+}
+
+impl<'a> Driver<'a> {
+    fn new(limits: &'a Limits, sink: &'a mut dyn Sink) -> Self {
+        let names = Names::default();
+        Driver { machine: Machine::new(limits), limits, sink, reports: 0, outside: 0, root_seen: false, names }
+    }
+
     fn whole(&mut self, bytes: &[u8]) -> Result<Read, Refusal> {
         let mut warnings = Vec::new();
         let text = decode::whole(bytes, &mut warnings);
         self.machine.document_warnings(warnings);
+        let mut at = self.leading(&text);
+        loop {
+            match self.window(&text[at..], at as u64, false) {
+                ControlFlow::Break(result) => return result,
+                ControlFlow::Continue(used) => at += used,
+            }
+        }
+    }
+
+    fn stream(&mut self, stream: &mut dyn BufRead, window: usize) -> Result<Read, Refusal> {
+        let mut utf8 = Utf8::new(stream);
+        let mut text = String::with_capacity(window + window / 2);
+        let mut base = 0;
+        let result = loop {
+            let more = utf8.fill(&mut text, window).map_err(|error| refusal_of(&error, base))?;
+            if !utf8.warnings.is_empty() {
+                self.machine.document_warnings(std::mem::take(&mut utf8.warnings));
+            }
+            if base == 0 {
+                let start = self.leading(&text);
+                text.drain(..start);
+                base = start as u64;
+            }
+            let end = if more { text.rfind('>').map_or(0, |at| at + 1) } else { text.len() };
+            match self.window(&text[..end], base, more) {
+                ControlFlow::Break(result) => break result,
+                ControlFlow::Continue(used) => {
+                    text.drain(..used);
+                    base += used as u64;
+                }
+            }
+            if !more {
+                break self.end(base);
+            }
+            if text.len() > self.limits.value_bytes {
+                break self.fail(too_long(self.limits.value_bytes, base));
+            }
+        };
+        // The checksum of the container stands at its end, behind whatever follows the report.
+        match utf8.finish() {
+            Ok(()) => result,
+            Err(error) => Err(refusal_of(&error, base)),
+        }
+    }
+
+    /// The length of what stands before the document and is no part of it.
+    fn leading(&mut self, text: &str) -> usize {
         let trimmed = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n', '\0']);
-        if trimmed.len() != text.len() {
+        let length = text.len() - trimmed.len();
+        if length > 0 {
             self.machine.document_warnings(vec![Warning::new(
                 "leading-space",
                 "document",
                 "white space before the document",
             )]);
         }
-        let text = trimmed;
+        length
+    }
+
+    /// Reads `text`, which stands at byte `base` of the document. Goes on with how much of it was used, or breaks with the
+    /// outcome. Where no `more` of the document follows, what is left has to be read.
+    fn window(&mut self, text: &str, base: u64, more: bool) -> ControlFlow<Result<Read, Refusal>, usize> {
+        // quick-xml would take it for a byte order mark.
+        let marks = text.len() - text.trim_start_matches('\u{feff}').len();
+        let (marks, text) = text.split_at(marks);
+        if let Err(refusal) = self.machine.text(marks, base, self.limits) {
+            return ControlFlow::Break(self.fail(refusal));
+        }
+        self.events(text, base + marks.len() as u64, more).map_continue(|used| marks.len() + used)
+    }
+
+    fn events(&mut self, text: &str, base: u64, more: bool) -> ControlFlow<Result<Read, Refusal>, usize> {
         let mut reader = Reader::from_str(text);
         configure(&mut reader);
+        let most = self.limits.value_bytes;
+        // The text before the next event, not yet copied: mostly the element ends there.
+        let mut pending = "";
+        // Bytes that quick-xml was not shown.
+        let mut skipped = 0;
         loop {
-            let at = reader.buffer_position();
-            match reader.read_event() {
-                Ok(Event::Eof) => return self.end(at),
-                Ok(event) if event.len() > self.limits.value_bytes => {
-                    return self.fail(too_long(self.limits.value_bytes, at));
-                }
-                Ok(event) => {
-                    if let Err(refusal) = self.event(event, at) {
-                        return self.fail(refusal);
+            let begins = reader.buffer_position();
+            let at = base + begins + skipped;
+            // Matched in place: moving an event costs as much as most of them take.
+            let result = match reader.read_event() {
+                Ok(Event::Start(start)) => match self.flush(&mut pending, at).and_then(|()| self.start(&start, at)) {
+                    Ok(()) if self.machine.expects_value() => {
+                        let rest = &text[(reader.buffer_position() + skipped) as usize..];
+                        match leaf(rest, start.name().into_inner(), most) {
+                            Some((value, used)) => {
+                                let bytes = reader.get_mut();
+                                *bytes = &bytes[used..];
+                                skipped += used as u64;
+                                self.end_element(value, at)
+                            }
+                            None => Ok(()),
+                        }
                     }
+                    result => result,
+                },
+                Ok(Event::Text(text)) => self.keep_text(&mut pending, text.into_inner(), at),
+                Ok(Event::End(end)) => self.close(std::mem::take(&mut pending), &end, at),
+                Ok(Event::Eof) if more => return self.carry(pending, at, text.len()),
+                Ok(Event::Eof) => return ControlFlow::Break(self.end(at)),
+                Ok(event) => self.flush(&mut pending, at).and_then(|()| self.event(event, at)),
+                Err(XmlError::Syntax(error)) if more && error != SyntaxError::InvalidBangMarkup => {
+                    return self.carry(pending, at, (begins + skipped) as usize);
                 }
-                Err(error) => return self.broken(&error, reader.error_position(), at >= text.len() as u64),
+                Err(error) => Err(broken(&error, base + reader.error_position() + skipped)),
+            };
+            if let Err(refusal) = result {
+                return ControlFlow::Break(self.fail(refusal));
+            }
+            if reader.buffer_position() - begins > most as u64 + MARKUP {
+                return ControlFlow::Break(self.fail(too_long(most, at)));
+            }
+            // quick-xml waits for the end tags that were skipped, and its list of them must not grow for ever.
+            if skipped > WINDOW as u64 && pending.is_empty() {
+                return ControlFlow::Continue((reader.buffer_position() + skipped) as usize);
             }
         }
     }
 
-    fn stream(&mut self, stream: &mut dyn BufRead) -> Result<Read, Refusal> {
-        let mut reader = Reader::from_reader(Utf8::new(stream, self.limits.value_bytes));
-        configure(&mut reader);
-        let mut buffer = Vec::new();
-        let result = loop {
-            let at = reader.buffer_position();
-            buffer.clear();
-            reader.get_mut().mark();
-            if !reader.get_ref().warnings.is_empty() {
-                let warnings = std::mem::take(&mut reader.get_mut().warnings);
-                self.machine.document_warnings(warnings);
-            }
-            match reader.read_event_into(&mut buffer) {
-                Ok(Event::Eof) => break self.end(at),
-                Ok(event) => {
-                    if let Err(refusal) = self.event(event, at) {
-                        break self.fail(refusal);
-                    }
-                }
-                Err(error @ XmlError::Io(_)) => {
-                    return Err(refusal(&error, reader.error_position(), false, self.limits));
-                }
-                Err(error) => break self.broken(&error, reader.error_position(), false),
-            }
-        };
-        // The checksum of the container stands at its end, behind whatever follows the report.
-        let mut rest = reader.into_inner();
-        rest.unmark();
-        match std::io::copy(&mut rest, &mut std::io::sink()) {
-            Ok(_) => result,
-            Err(error) => Err(refusal(&XmlError::from(error), 0, false, self.limits)),
+    fn flush(&mut self, pending: &mut &str, at: u64) -> Result<(), Refusal> {
+        let text = std::mem::take(pending);
+        if text.is_empty() { Ok(()) } else { self.machine.text(text, at, self.limits) }
+    }
+
+    /// The window ends; what was not used of it comes again in the next one.
+    fn carry(&mut self, pending: &str, at: u64, used: usize) -> ControlFlow<Result<Read, Refusal>, usize> {
+        match self.machine.text(pending, at, self.limits) {
+            Ok(()) => ControlFlow::Continue(used),
+            Err(refusal) => ControlFlow::Break(self.fail(refusal)),
         }
     }
 
+    fn keep_text<'t>(&mut self, pending: &mut &'t str, text: Cow<'t, str>, at: u64) -> Result<(), Refusal> {
+        if !self.machine.listens() {
+            return Ok(());
+        }
+        self.flush(pending, at)?;
+        match text {
+            Cow::Borrowed(text) => *pending = text,
+            Cow::Owned(text) => self.machine.text(&text, at, self.limits)?,
+        }
+        Ok(())
+    }
+
+    /// An event other than those that documents mostly consist of.
     fn event(&mut self, event: Event<'_>, at: u64) -> Result<(), Refusal> {
         match event {
-            Event::Start(start) => self.start(&start, at),
-            Event::End(end) => {
-                if self.machine.extending() {
-                    self.machine.extend(&["</", &end, ">"]);
-                }
-                self.close()
+            Event::Empty(start) => {
+                self.start(&start, at)?;
+                self.end_element("", at)
             }
-            Event::Text(text) => self.machine.text(&text, at, self.limits),
             Event::CData(text) => self.machine.text(&text, at, self.limits),
             Event::GeneralRef(reference) => self.reference(&reference, at),
             Event::DocType(declaration) => self.document_type(&declaration, at),
-            Event::Empty(start) => {
-                self.start(&start, at)?;
-                self.close()
-            }
-            Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::Eof => Ok(()),
+            _ => Ok(()),
         }
+    }
+
+    fn depth(&self) -> usize {
+        self.outside + self.machine.depth()
     }
 
     fn start(&mut self, start: &BytesStart<'_>, at: u64) -> Result<(), Refusal> {
         if !self.machine.inside() {
-            if start.local_name().into_inner() != "feedback" {
+            let name = start.name();
+            if name.local_name().into_inner() != "feedback" {
                 self.outside += 1;
                 if self.outside > self.limits.xml_depth {
                     return Err(too_deep(self.limits.xml_depth, at));
                 }
+                self.names.open(self.depth(), name.into_inner());
                 self.root_seen = true;
                 return Ok(());
             }
-            if start.name().prefix().is_some() {
+            if name.prefix().is_some() {
                 self.machine.warn("prefix", || "feedback".into(), || "the root element bears a prefix".into());
             }
             if self.outside > 0 {
@@ -178,15 +307,39 @@ impl Driver<'_> {
             }
             self.reports += 1;
         }
-        self.machine.start(start, at, self.limits)
+        if !self.machine.start(start, at, self.limits)? {
+            self.names.open(self.depth(), start.name().into_inner());
+        }
+        Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Refusal> {
+    /// An end tag, after `text`.
+    fn close(&mut self, text: &str, tag: &str, at: u64) -> Result<(), Refusal> {
+        let depth = self.depth();
+        let name = tag.trim_ascii_end();
+        let open = self.names.at(depth).or(self.machine.name()).unwrap_or("");
+        if name != open || depth == 0 {
+            let expected =
+                if depth == 0 { "no end tag".to_owned() } else { format!("</{}>", super::machine::cut(open)) };
+            let found = super::machine::cut(name);
+            return Err(Refusal::new(Code::Xml, format!("byte {at}: expected {expected}, found </{found}>")));
+        }
+        if self.machine.extending() {
+            self.machine.text(text, at, self.limits)?;
+            self.machine.extend(&["</", tag, ">"]);
+            return self.end_element("", at);
+        }
+        self.end_element(text, at)
+    }
+
+    /// The innermost element ends.
+    fn end_element(&mut self, text: &str, at: u64) -> Result<(), Refusal> {
+        self.names.close(self.depth());
         if !self.machine.inside() {
             self.outside = self.outside.saturating_sub(1);
             return Ok(());
         }
-        if let Some(chunk) = self.machine.end(self.limits)? {
+        if let Some(chunk) = self.machine.end(text, at, self.limits)? {
             self.sink.chunk(chunk);
         }
         if !self.machine.inside() {
@@ -269,16 +422,25 @@ impl Driver<'_> {
         self.sink.report(Err(refusal));
         Ok(Read::Reports(self.reports))
     }
+}
 
-    fn broken(&mut self, error: &XmlError, at: u64, at_end: bool) -> Result<Read, Refusal> {
-        self.fail(refusal(error, at, at_end, self.limits))
-    }
+/// The value of an element that consists of plain text, and its length with the end tag. Nearly all do, and this way they
+/// cost a third.
+fn leaf<'t>(rest: &'t str, name: &str, most: usize) -> Option<(&'t str, usize)> {
+    let end = memchr::memchr2(b'<', b'&', rest.as_bytes()).filter(|&end| end <= most)?;
+    let (value, tag) = rest.split_at_checked(end)?;
+    let after = tag.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?;
+    Some((value, rest.len() - after.len()))
 }
 
 fn configure<R>(reader: &mut Reader<R>) {
     let config = reader.config_mut();
     // `AT&T` unescaped would lose the report otherwise.
     config.allow_dangling_amp = true;
+    // Checked by us.
+    config.check_end_names = false;
+    config.allow_unmatched_ends = true;
+    config.trim_markup_names_in_closing_tags = false;
 }
 
 fn too_long(most: usize, at: u64) -> Refusal {
@@ -292,24 +454,19 @@ pub(super) fn too_deep(most: usize, at: u64) -> Refusal {
     Refusal::new(Code::XmlDepth, format!("byte {at}: elements nested deeper than {most} (limits.xml_depth)"))
 }
 
-fn refusal(error: &XmlError, at: u64, at_end: bool, limits: &Limits) -> Refusal {
-    match error {
-        XmlError::Io(error) => match error.get_ref() {
-            Some(source) if source.is::<TokenTooLong>() => too_long(limits.value_bytes, at),
-            Some(source) => match source.downcast_ref::<Refusal>() {
-                Some(refusal) => refusal.clone(),
-                None => Refusal::new(Code::Corrupt, format!("byte {at}: {error}")),
-            },
-            None => Refusal::new(Code::Corrupt, format!("byte {at}: {error}")),
-        },
+/// What a stream's error says, in its own words where it carries them.
+fn refusal_of(error: &io::Error, at: u64) -> Refusal {
+    let refusal = error.get_ref().and_then(|source| source.downcast_ref::<Refusal>());
+    refusal.cloned().unwrap_or_else(|| Refusal::new(Code::Corrupt, format!("byte {at}: {error}")))
+}
+
+fn broken(error: &XmlError, at: u64) -> Refusal {
+    let code = match error {
         // Every syntax error of quick-xml is an end of input inside a token.
-        XmlError::Syntax(_) => Refusal::new(Code::Truncated, format!("byte {at}: {error}")),
-        XmlError::IllFormed(IllFormedError::MissingEndTag(_)) => {
-            Refusal::new(Code::Truncated, format!("byte {at}: {error}"))
-        }
-        _ if at_end => Refusal::new(Code::Truncated, format!("byte {at}: {error}")),
-        _ => Refusal::new(Code::Xml, format!("byte {at}: {error}")),
-    }
+        XmlError::Syntax(_) => Code::Truncated,
+        _ => Code::Xml,
+    };
+    Refusal::new(code, format!("byte {at}: {error}"))
 }
 
 /// A warning list that belongs to the document, not to one report of it.
@@ -318,6 +475,137 @@ pub(super) fn merge(into: &mut Vec<Warning>, more: Vec<Warning>) {
         match into.iter_mut().find(|known| known.code == warning.code) {
             Some(known) => known.times = known.times.saturating_add(warning.times),
             None => into.push(warning),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::aggregate::Record;
+
+    const REPORT: &str = "<?xml version=\"1.0\"?>\n<feedback>\n <report_metadata><org_name>A &amp; B > C</org_name><email>a@b.example</email>\
+        <report_id>1</report_id><date_range><begin>1755648000</begin><end>1755734399</end></date_range></report_metadata>\n\
+        <policy_published><domain>example.com</domain><p><![CDATA[no]]>ne</p></policy_published>\n\
+        <extension><x:a xmlns:x='urn:x' y='>'>t &lt; u</x:a></extension>\
+        <record><row><source_ip>192.0.2.1</source_ip><!-- a > b --><count>1<!-- -->2</count><policy_evaluated>\
+        <disposition>none</disposition><dkim>pass</dkim><spf> fail </spf>\n<reason>\n<type>other</type>\n<comment>b\u{fc}>\u{feff}c</comment>\
+        </reason>\n</policy_evaluated></row><identities><header_from>example.com</header_from></identities><auth_results>\
+        <dkim/><spf><domain>example.com</domain><result>Pass</result></spf></auth_results></record><odd><odder/></odd></feedback>\n";
+
+    /// All that a sink is told.
+    #[derive(Debug, Default, PartialEq)]
+    struct Told {
+        records: Vec<(Record, Vec<String>)>,
+        reports: Vec<Result<String, (Code, String)>>,
+    }
+
+    impl Sink for Told {
+        fn chunk(&mut self, chunk: Chunk) {
+            let texts: Vec<String> = chunk.strings.iter().map(ToString::to_string).collect();
+            self.records.extend(chunk.records.iter().map(|record| (*record, texts.clone())));
+        }
+
+        fn report(&mut self, report: Result<AggregateReport, Refusal>) {
+            self.reports
+                .push(report.map(|report| format!("{report:?}")).map_err(|refusal| (refusal.code, refusal.reason)));
+        }
+    }
+
+    fn whole(text: &str) -> (Result<Read, Refusal>, Told) {
+        let (mut told, limits) = (Told::default(), Limits::default());
+        (read(Input::Whole(text.as_bytes()), &limits, &mut told), told)
+    }
+
+    /// However a document is cut into windows, it says the same.
+    fn check(text: &str) {
+        let expected = whole(text);
+        for window in [1, 2, 7, 50, 333, 100_000] {
+            let (mut told, limits) = (Told::default(), Limits::default());
+            let outcome = Driver::new(&limits, &mut told).stream(&mut text.as_bytes(), window);
+            assert_eq!((outcome, told), expected, "in windows of {window}: {text}");
+        }
+    }
+
+    #[test]
+    fn windows_make_no_difference() {
+        check(REPORT);
+        for end in (0..REPORT.len()).filter(|&end| REPORT.is_char_boundary(end)) {
+            check(&REPORT[..end]);
+        }
+        check(&REPORT.replace("</p>", "</q>"));
+        check(&REPORT.replace("<p>", "<!q>"));
+        check(&REPORT.replace("<feedback>", "<w><x:y><feedback>"));
+        check(&REPORT.replace("feedback>", "ns:feedback>").replace("record>", "ns:record>"));
+        check(&format!("{REPORT}{REPORT}"));
+        check(&format!("{REPORT}</x>"));
+        check(&format!(" \u{feff}\n{REPORT}"));
+        check("<!DOCTYPE x [<!ENTITY a 'b'>]><feedback/>");
+        check("<html><p>no</p></html>");
+        check("no XML");
+        check("");
+    }
+
+    #[test]
+    fn the_report_is_read() {
+        let (outcome, told) = whole(REPORT);
+        assert_eq!(outcome, Ok(Read::Reports(1)));
+        let [(record, texts)] = &told.records[..] else { panic!("{told:?}") };
+        assert_eq!((record.messages, record.dkim, record.spf), (12, Some(true), Some(false)));
+        assert!(texts.contains(&"b\u{fc}>\u{feff}c".to_owned()), "{texts:?}");
+        let [Ok(report)] = &told.reports[..] else { panic!("{told:?}") };
+        for part in [
+            "Some(\"A & B > C\")",
+            "p: Some(\"none\")",
+            "t &lt; u</x:a>",
+            "white-space",
+            "identities",
+            "enum-case",
+            "unknown-element",
+        ] {
+            assert!(report.contains(part), "{part}: {report}");
+        }
+    }
+
+    #[test]
+    fn end_tags_must_match() {
+        let refused = |text: &str| {
+            let (_, told) = whole(text);
+            assert!(matches!(&told.reports[..], [Err((Code::Xml, _))]), "{text}: {told:?}");
+        };
+        for (from, to) in [
+            ("</p>", "</sp>"),
+            ("</count>", "</counts>"),
+            ("</row>", "</x:row>"),
+            ("</identities>", "</identifiers>"),
+            ("</x:a>", "</y:a>"),
+            ("</odd>", "</odder>"),
+            ("<odder/>", "<odder>"),
+            ("</dkim>", ""),
+        ] {
+            assert!(REPORT.contains(from));
+            refused(&REPORT.replace(from, to));
+        }
+        assert_eq!(whole("</p>").0.unwrap_err().code, Code::Xml);
+        assert_eq!(whole("<html><p></q></html>").0.unwrap_err().code, Code::Xml);
+        let (_, told) = whole(&REPORT.replace("</p>", "</p \n>").replace("</count>", "</count >"));
+        assert!(matches!(&told.reports[..], [Ok(_)]), "{told:?}");
+    }
+
+    #[test]
+    fn long_tokens_are_refused() {
+        let most = Limits::default().value_bytes;
+        for text in [
+            REPORT.replace("A &amp; B", &"x".repeat(most + 1)),
+            REPORT.replace(" a > b ", &"x".repeat(most + 20)),
+            REPORT.replace(" y='>'", &format!(" y='{}'", ">".repeat(most))),
+            REPORT.replace("<odd>", &format!("<odd>{}", " ".repeat(most + 20))),
+        ] {
+            let (_, told) = whole(&text);
+            assert!(matches!(&told.reports[..], [Err((Code::FieldTooLong, _))]), "{}", &text[..200]);
+            let (mut told, limits) = (Told::default(), Limits::default());
+            let _ = Driver::new(&limits, &mut told).stream(&mut text.as_bytes(), 1000);
+            assert!(matches!(&told.reports[..], [Err((Code::FieldTooLong, _))]), "{}", &text[..200]);
         }
     }
 }
