@@ -167,7 +167,7 @@ impl Head {
             ));
         }
         if let Some(code) = taken.odd {
-            warnings.push(Warning::new(code, "policy_published/domain", cut(domain)));
+            Warning::note(warnings, code, || "policy_published/domain".into(), || cut(domain).to_owned());
         }
         let (begin_at, end_at) = period(self.begin.as_deref(), self.end.as_deref(), warnings)?;
         let policy = PolicyPublished { domain: taken.value.into_owned(), ..self.policy };
