@@ -10,6 +10,7 @@ use crate::problem::{Code, Problem, Refusal, Warning};
 use crate::report::aggregate::{self, AggregateReport, Chunk, Input, Read, Sink};
 use crate::report::authentication::{self, Verdict};
 use crate::report::feedback::{self, Feedback};
+use crate::report::verification::Sender;
 use crate::report::{Complaint, FailureReport, TlsReport, address, date, tls};
 use crate::unpack::{self, Budget, Content, Document, Event, Looks, unpack};
 
@@ -52,8 +53,17 @@ pub struct MailHead {
     pub auth: Auth,
     /// The aligned domain that passed.
     pub auth_domain: Option<String>,
+    /// The own server says that the mail failed.
+    pub auth_failed: bool,
     /// The header fields that say so, at most 8 KiB.
     pub auth_results: Option<String>,
+}
+
+impl MailHead {
+    /// What the own server said about the mail, as [`verify`](crate::report::verification::verify) needs it.
+    pub fn sender(&self) -> Sender {
+        Sender { passed: self.auth_domain.clone(), failed: self.auth_failed }
+    }
 }
 
 /// Whether a mail's `From` domain is proven (RFC 7489, section 6.6.2, as found by our own server).
@@ -456,6 +466,7 @@ fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
         sent_at: root.header("date").and_then(|date| date::mail(&date)),
         auth,
         auth_domain,
+        auth_failed: authentication.failed,
         auth_results: Some(authentication.fields.join("\n")).filter(|fields| !fields.is_empty()),
     }
 }

@@ -2,6 +2,7 @@
 //! standard output.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -42,6 +43,14 @@ impl FormatArgs {
             FormatName::Csv => Format::Csv,
         }
     }
+}
+
+/// Option for whose word counts.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct VerifiedArgs {
+    /// Only reports whose mail your server found to come from their reporter (needs `authserv_id`)
+    #[arg(long)]
+    pub verified_only: bool,
 }
 
 /// Option for how many rows are shown.
@@ -89,11 +98,22 @@ pub fn domain(text: &str) -> Result<String, String> {
 /// # Errors
 /// As [`Database::open`]; a configuration with mistakes, if it is needed to know the file.
 pub fn open(context: &Context) -> Result<Database, Error> {
-    let path = match &context.db_option {
-        Some(path) => path.clone(),
-        None => context.db_path(&context.config()?),
-    };
-    Ok(Database::open(&path)?)
+    Ok(Database::open(&path(context)?)?)
+}
+
+/// The same where others act upon the answer unseen.
+///
+/// # Errors
+/// As [`Database::open_whole`], and as [`open`].
+pub fn open_whole(context: &Context) -> Result<Database, Error> {
+    Ok(Database::open_whole(&path(context)?)?)
+}
+
+fn path(context: &Context) -> Result<PathBuf, Error> {
+    match &context.db_option {
+        Some(path) => Ok(path.clone()),
+        None => Ok(context.db_path(&context.config()?)),
+    }
 }
 
 impl From<query::Error> for Error {

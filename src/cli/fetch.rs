@@ -51,6 +51,11 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
             worst = Some(graver(context, worst, error));
         }
     }
+    if !run.stopped()
+        && let Err(error) = run.judge()
+    {
+        worst = Some(graver(context, worst, error));
+    }
     let tally = run.finish();
     match args.format {
         run::Format::Json => writeln!(io::stdout().lock(), "{}", run::json(&tally, started.elapsed()))?,

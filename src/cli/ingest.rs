@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let config = context.config()?;
     let mut run = Run::open(context, &config, args.dry_run)?;
     let mut source = FileSource::new(args.paths, false, config.limits.message_bytes);
-    let outcome = run.source(&mut source, false, false, true);
+    let outcome = run.source(&mut source, false, false, true).and_then(|()| run.judge());
     let tally = run.finish();
     match args.format {
         run::Format::Json => writeln!(io::stdout().lock(), "{}", run::json(&tally, started.elapsed()))?,

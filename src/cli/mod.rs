@@ -2,9 +2,11 @@
 //! Knows every room; no room knows it.
 
 pub mod answer;
+pub mod backup;
 pub mod complaints;
 pub mod completions;
 pub mod config;
+pub mod doctor;
 pub mod fetch;
 pub mod ingest;
 pub mod man;
@@ -85,6 +87,10 @@ enum Command {
     Problems(problems::Args),
     /// Who must not be mailed any more
     Suppress(suppress::Args),
+    /// Check the database, its files, the configuration and how fresh the data is
+    Doctor(doctor::Args),
+    /// Copy the database while it is in use
+    Backup(backup::Args),
     /// Write or check the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -213,6 +219,8 @@ pub fn main() -> ExitCode {
         Command::Messages(args) => messages::run(&context, args),
         Command::Problems(args) => problems::run(&context, args),
         Command::Suppress(args) => suppress::run(&context, args),
+        Command::Doctor(args) => doctor::run(&context, args),
+        Command::Backup(args) => backup::run(&context, args),
         Command::Config(args) => config::run(&context, args),
         Command::Completions(args) => completions::run(&context, args),
         Command::Man(args) => man::run(&context, args),

@@ -99,6 +99,7 @@ fn retry(context: &Context) -> Result<Status, Error> {
     answer::open(context)?;
     let mut run = Run::open(context, &config, false)?;
     let retried = run.retry()?;
+    run.judge()?;
     let gone = match retried.without_bytes {
         0 => String::new(),
         number => format!("; the bytes of {number} were not kept, ingest them again from where they are"),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::answer::{self, FormatArgs, LimitArgs};
+use super::answer::{self, FormatArgs, LimitArgs, VerifiedArgs};
 use super::summary::nothing;
 use super::window::WindowArgs;
 use super::{Context, Error, Status};
@@ -15,8 +15,8 @@ const TERMINAL_ROWS: usize = 100;
 
 const EXAMPLES: &str = "\
 A record is listed when its report's period ends in the window, newest first. dkim and spf are the aligned results, dmarc
-is pass when either is; `-` is a result the reporter left out. Records of a report with `conflict_with` are listed but
-not counted by `summary`. Reasons and results of each check are in JSON, NDJSON and CSV.
+is pass when either is; `-` is a result the reporter left out. Records of a report that is not `counted` (another
+stands, or its mail failed authentication) are listed, but `summary` leaves them out. Reasons and results of each check are in JSON, NDJSON and CSV.
 
 Examples:
   dmarcdb records --since 2d --domain example.com
@@ -31,6 +31,8 @@ pub struct Args {
     /// Only records of reports about this policy domain
     #[arg(long, value_name = "DOMAIN", value_parser = answer::domain)]
     domain: Option<String>,
+    #[command(flatten)]
+    verified: VerifiedArgs,
     #[command(flatten)]
     limit: LimitArgs,
     #[command(flatten)]
@@ -58,6 +60,8 @@ const RECORD: &[Field<Record>] = &[
     Field::json("dkim_results", |row: &Record| (&row.dkim_results).into()),
     Field::json("spf_results", |row: &Record| (&row.spf_results).into()),
     Field::id("conflict_with", |row: &Record| row.conflict_with.into()).data_only(),
+    Field::text("verification", |row: &Record| (&row.verification).into()).data_only(),
+    Field::flag("counted", |row: &Record| row.counted.into()).data_only(),
 ];
 
 /// Runs the command.
@@ -73,7 +77,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();
     let listed = answer::list(&mut out, format, limit, RECORD, |take| {
-        records::each(&database, window, args.domain.as_deref(), take)
+        records::each(&database, window, args.domain.as_deref(), args.verified.verified_only, take)
     })?;
     if listed.rows == 0 {
         answer::say_empty(context, &mut out, format, &nothing(window, newest, args.domain.as_deref()))?;

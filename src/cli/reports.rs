@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::ValueEnum;
 
-use super::answer::{self, FormatArgs, LimitArgs};
+use super::answer::{self, FormatArgs, LimitArgs, VerifiedArgs};
 use super::summary::nothing;
 use super::window::WindowArgs;
 use super::{Context, Error, Status};
@@ -17,7 +17,9 @@ const TERMINAL_ROWS: usize = 100;
 
 const EXAMPLES: &str = "\
 A report is listed when its period ends in the window, newest first. One with `conflict_with` says something else than
-the report of that id, which has the same identity and counts.
+the report of that id, which has the same identity and stands. verification tells whose word it is: `verified`, the mail
+passed DMARC as a domain of the reporter's; `foreign`, as another; `unverified`, your server did not say (`authserv_id`);
+`failed`, your server says that it is forged, and then it is not counted.
 
 Examples:
   dmarcdb reports --since 2d
@@ -40,6 +42,8 @@ pub struct Args {
     /// List what the reports deviate in instead, one row for each kind of deviation in each report
     #[arg(long)]
     warnings: bool,
+    #[command(flatten)]
+    verified: VerifiedArgs,
     #[command(flatten)]
     limit: LimitArgs,
     #[command(flatten)]
@@ -93,6 +97,8 @@ const REPORT: &[Field<Report>] = &[
     Field::time("seen_at", |row: &Report| row.seen_at.into()).data_only(),
     Field::text("auth", |row: &Report| (&row.auth).into()).data_only(),
     Field::text("auth_domain", |row: &Report| (&row.auth_domain).into()).data_only(),
+    Field::text("verification", |row: &Report| (&row.verification).into()).if_wide(4),
+    Field::flag("counted", |row: &Report| row.counted.into()).data_only(),
 ];
 
 const WARNING: &[Field<Warning>] = &[
@@ -117,15 +123,18 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let newest = reach.newest;
     let window = args.window.resolve(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
     let domain = args.domain.as_deref();
+    let verified = args.verified.verified_only;
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();
     let listed = if args.warnings {
         answer::list(&mut out, format, limit, WARNING, |take| {
-            reports::each_warning(&database, window, domain, kind, take)
+            reports::each_warning(&database, window, domain, kind, verified, take)
         })?
     } else {
-        answer::list(&mut out, format, limit, REPORT, |take| reports::each(&database, window, domain, kind, take))?
+        answer::list(&mut out, format, limit, REPORT, |take| {
+            reports::each(&database, window, domain, kind, verified, take)
+        })?
     };
     if listed.rows == 0 && args.warnings {
         answer::say_empty(context, &mut out, format, "No report of the window deviates, or there is none.")?;

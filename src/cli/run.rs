@@ -103,6 +103,23 @@ impl<'a> Run<'a> {
         result.map_err(|error| run_error(&error))
     }
 
+    /// Judges complaints again where what they were judged by has changed: once, when all sources have run.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn judge(&mut self) -> Result<(), Error> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let Options { ours, now, .. } = &self.options;
+        let changed = self.store.judge_again(ours, *now).map_err(|error| store_error(&error))?;
+        if changed > 0 {
+            self.context
+                .detail(format_args!("{changed} complaints judged again, because domains of ours have changed"));
+        }
+        Ok(())
+    }
+
     /// Reads messages with problems again.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::ValueEnum;
 use serde_json::{Value as Json, json};
 
-use super::answer::{self, FormatArgs, LimitArgs};
+use super::answer::{self, FormatArgs, LimitArgs, VerifiedArgs};
 use super::window::{self, WindowArgs};
 use super::{Context, Error, Status};
 use crate::query::extent::{self, Extent};
@@ -18,12 +18,12 @@ use crate::render::{Field, Format, Sheet, Value, json, number, sheet};
 const TABLE_ROWS: usize = 20;
 
 const EXAMPLES: &str = "\
-A report counts when its period ends in the window; a complaint when it arrived in it. Of two reports that contradict
-each other only the first counts. dmarc, dkim and spf are the shares of messages that pass, aligned; `unknown` are
+A report counts when its period ends in the window; a complaint when it arrived in it. Of reports that contradict each
+other one counts: the best verified, then the first. A report whose mail your server found forged does not count. dmarc, dkim and spf are the shares of messages that pass, aligned; `unknown` are
 messages that passed neither while the reporter left a result out.
 
 JSON has `since_at`, `until_at`, `domains` (policy domains in the window), `totals`, `previous` (the window of the same
-length before) and the rows under `sources`, `domains`, `reporters` or `days`. With --by domain the rows take the place
+length before), and the rows under `sources`, `domains`, `reporters` or `days`. With --by domain the rows take the place
 of the list of names: each has its name under `domain`.
 
 Examples:
@@ -44,6 +44,8 @@ pub struct Args {
     /// What the rows are about
     #[arg(long, value_enum, default_value = "source")]
     by: By,
+    #[command(flatten)]
+    verified: VerifiedArgs,
     #[command(flatten)]
     limit: LimitArgs,
     #[command(flatten)]
@@ -159,15 +161,16 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
     let reach = reach(&database, context.now)?;
     let window = args.window.resolve(context.now, reach.clone()).map_err(|text| Error::new(Status::Usage, text))?;
-    let found = summary::summary(&database, window, args.domain.as_deref(), args.by.question())?;
-    let notes = notes::notes(&database, window, args.domain.as_deref())?;
+    let found =
+        summary::summary(&database, window, args.domain.as_deref(), args.verified.verified_only, args.by.question())?;
+    let notes = notes::notes(&database, window, args.domain.as_deref(), args.verified.verified_only)?;
     let format = args.format.format();
     let empty = (notes.reports == 0).then(|| nothing(window, reach.newest, args.domain.as_deref()));
     let limit = args.limit.of_table(format, TABLE_ROWS);
     let mut out = answer::stdout();
     match format {
         Format::Table => table(&mut out, &args, window, found, &notes, empty.as_deref(), limit)?,
-        Format::Json => json::document(&mut out, &document(args.by, window, found, limit))?,
+        Format::Json => json::document(&mut out, &document(args.by, window, found, &notes, limit))?,
         Format::Ndjson | Format::Csv => {
             let mut sheet = Sheet::begin(&mut out, format, answer::look(), args.by.fields())?;
             for row in rows(found, limit) {
@@ -210,7 +213,7 @@ fn rows(found: Summary, limit: usize) -> impl Iterator<Item = Row> {
     found.lines.into_iter().take(limit).map(move |line| Row { line, all })
 }
 
-fn document(by: By, window: Window, found: Summary, limit: usize) -> Json {
+fn document(by: By, window: Window, found: Summary, notes: &Notes, limit: usize) -> Json {
     let mut document = json!({
         "since_at": window.since,
         "until_at": window.until,
@@ -218,6 +221,8 @@ fn document(by: By, window: Window, found: Summary, limit: usize) -> Json {
         "totals": counts(found.totals),
         "previous": counts(found.previous),
     });
+    document["totals"]["unverified_reports"] = notes.unverified_reports.into();
+    document["totals"]["unverified_messages"] = notes.unverified_messages.into();
     document[by.plural()] = rows(found, limit).map(|row| sheet::object(by.fields(), &row)).collect();
     document
 }
@@ -263,7 +268,7 @@ fn table(
         writeln!(out, "{more} with {}{share}: --limit 0 shows all.", number::count(rest.messages, "message"))?;
     }
     answer::no_room(out, &left_out)?;
-    closing(out, args.by, totals.complaints - attributed, notes)
+    closing(out, args.by, totals, totals.complaints - attributed, notes)
 }
 
 /// The window, how much there was, and how it fared against the window before.
@@ -289,8 +294,24 @@ fn headline(window: Window, domain: Option<&str>, found: &Summary, notes: &Notes
 }
 
 /// What the figures leave out, and what waits.
-fn closing(out: &mut impl Write, by: By, elsewhere: i64, notes: &Notes) -> Result<(), Error> {
+fn closing(out: &mut impl Write, by: By, totals: Counts, elsewhere: i64, notes: &Notes) -> Result<(), Error> {
     let mut lines = Vec::new();
+    if notes.unverified_reports > 0 {
+        let of = totals
+            .share(notes.unverified_messages)
+            .map_or_else(String::new, |share| format!(" ({} of all)", number::percent(share)));
+        lines.push(format!(
+            "{} with {}{of} not known to come from whom it names (--verified-only leaves such out).",
+            number::count(notes.unverified_reports, "report"),
+            number::count(notes.unverified_messages, "message"),
+        ));
+    }
+    if notes.failed > 0 {
+        lines.push(format!(
+            "{} not counted: your server found the mail forged (`dmarcdb reports`, verification).",
+            number::count(notes.failed, "report")
+        ));
+    }
     if notes.conflicts > 0 {
         let reports = number::count(notes.conflicts, "report");
         lines.push(format!("{reports} not counted: another of the same identity says something else (`dmarcdb reports`, conflict_with)."));

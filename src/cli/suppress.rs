@@ -205,7 +205,7 @@ const EVENT: &[Field<Event>] = &[
 /// # Errors
 /// As the exit statuses say.
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
-    let database = answer::open(context)?;
+    let database = answer::open_whole(context)?;
     match args.command {
         Command::List(args) => list(context, &database, &args),
         Command::Export(args) => export(context, &database, &args),

@@ -1,16 +1,22 @@
 //! The reading connection: opened read-only beside any writer, and only on a file that is ours.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::store::check;
+use crate::store::probe::{Looks, looks};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
 
 /// `PRAGMA application_id` of a dmarcdb database: `DMDB`.
 pub const APPLICATION_ID: i64 = 0x444D_4442;
 /// The newest `PRAGMA user_version` that this program reads.
 pub const SCHEMA_VERSION: i64 = 1;
+
+/// How long a question looks for damage before it is asked, and how long one whose answer others act upon blindly: a list
+/// of suppressions that is empty because of damage would have everybody mailed again.
+const LOOKING: Duration = Duration::from_millis(30);
+const LOOKING_HARD: Duration = Duration::from_secs(60);
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -35,7 +41,7 @@ pub enum Error {
         found: i64,
     },
     /// Ours, but its pages contradict each other.
-    #[error("{}: the database is damaged ({reason}); restore a backup, or save what can be with `sqlite3 FILE .recover`", path.display())]
+    #[error("{}: the database is damaged ({reason}); `dmarcdb doctor --full` tells more; restore a backup, or save what can be with `sqlite3 FILE .recover`", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -96,19 +102,36 @@ impl Database {
     /// # Errors
     /// See [`Error`].
     pub fn open(path: &Path) -> Result<Database, Error> {
+        Database::look(path, LOOKING)
+    }
+
+    /// The same for a question whose answer is acted upon unseen: takes as long as it must to find damage.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open_whole(path: &Path) -> Result<Database, Error> {
+        Database::look(path, LOOKING_HARD)
+    }
+
+    fn look(path: &Path, looking: Duration) -> Result<Database, Error> {
         probe(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Connection::open_with_flags(path, flags)
+        let mut database = Connection::open_with_flags(path, flags)
             .and_then(|connection| {
                 connection.busy_timeout(BUSY_TIMEOUT)?;
                 connection.pragma_update(None, "query_only", true)?;
                 connection.pragma_update(None, "trusted_schema", false)?;
+                connection.pragma_update(None, "cell_size_check", true)?;
                 Ok(Database { connection, path: path.to_path_buf() })
             })
             .map_err(|error| Error::of(path, error))?;
         database.check_owner()?;
         // One snapshot for all questions of a command, so that totals and rows agree while a writer writes.
         database.ask(|connection| connection.execute_batch("BEGIN"))?;
+        let found = check::quick(&mut database.connection, looking).map_err(|error| Error::of(path, error))?;
+        if let Some([reason, ..]) = found.as_deref() {
+            return Err(Error::Damaged { path: path.to_path_buf(), reason: reason.clone() });
+        }
         Ok(database)
     }
 
@@ -177,18 +200,17 @@ impl Database {
 
 /// Looks at the first bytes, which tells more than SQLite's refusal would.
 fn probe(path: &Path) -> Result<(), Error> {
-    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => Error::Missing(path.to_path_buf()),
         _ => Error::Unreadable { path: path.to_path_buf(), reason: error.to_string() },
     };
-    let mut head = Vec::with_capacity(MAGIC.len());
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(MAGIC.len() as u64).read_to_end(&mut head).map_err(unreadable)?;
-    match head.as_slice() {
-        [] => Err(Error::Missing(path.to_path_buf())),
-        head if head == MAGIC => Ok(()),
-        _ => Err(Error::Foreign(path.to_path_buf())),
+    match looks(path).map_err(unreadable)? {
+        Looks::Empty => Err(Error::Missing(path.to_path_buf())),
+        Looks::Foreign => Err(Error::Foreign(path.to_path_buf())),
+        Looks::CutShort => {
+            Err(Error::Damaged { path: path.to_path_buf(), reason: "the file was cut short".to_owned() })
+        }
+        Looks::Database => Ok(()),
     }
 }
 

@@ -1,16 +1,23 @@
--- What a summary leaves out or could not use. `not-spam` is no complaint; problems wait whatever their age and domain.
-SELECT r.reports, r.conflicts, r.rejected_records, c.unresolved_complaints, c.untrusted_complaints, p.problems
-FROM (SELECT count(*) FILTER (WHERE conflict_with IS NULL) AS reports,
+-- What a summary leaves out or could not use, and how much of it nobody vouches for. `not-spam` is no complaint; problems
+-- wait whatever their age and domain.
+SELECT r.reports, r.conflicts, r.failed, r.rejected_records, r.unverified_reports, r.unverified_messages,
+       c.unresolved_complaints, c.untrusted_complaints, p.problems
+FROM (SELECT count(*) FILTER (WHERE counted) AS reports,
              count(*) FILTER (WHERE conflict_with IS NOT NULL) AS conflicts,
-             CAST(total(records_seen - records) FILTER (WHERE conflict_with IS NULL) AS INTEGER) AS rejected_records
+             count(*) FILTER (WHERE conflict_with IS NULL AND verification = 'failed') AS failed,
+             CAST(total(records_seen - records) FILTER (WHERE counted) AS INTEGER) AS rejected_records,
+             count(*) FILTER (WHERE counted AND verification <> 'verified') AS unverified_reports,
+             CAST(total(messages) FILTER (WHERE counted AND verification <> 'verified') AS INTEGER) AS unverified_messages
       FROM report
       WHERE end_at >= :since AND end_at < :until AND kind = 'aggregate'
+        AND (:verified = 0 OR verification = 'verified')
         AND (:domain IS NULL OR domain = (SELECT id FROM text WHERE value = :domain))) r,
      (SELECT count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM complaint_recipient p
                                                 WHERE p.complaint = complaint.id AND p.status = 'ok')) AS unresolved_complaints,
              count(*) FILTER (WHERE trusted = 0) AS untrusted_complaints
       FROM complaint LEFT JOIN text f ON f.id = complaint.header_from
       WHERE arrived_at >= :since AND arrived_at < :until AND feedback_type <> 'not-spam'
+        AND (:verified = 0 OR trusted)
         AND (:domain IS NULL OR f.value = :domain OR substr(f.value, -length(:domain) - 1) = '.' || :domain)) c,
      (SELECT count(*) AS problems FROM problem
       WHERE solved_at IS NULL AND seen_at >= -9223372036854775808) p

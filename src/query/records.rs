@@ -47,10 +47,15 @@ super::row! {
         spf_results: String,
         /// The report that counts instead of the one this belongs to.
         conflict_with: Option<i64>,
+        /// Whose word the report is.
+        verification: String,
+        /// Sums are made of it.
+        counted: bool,
     }
 }
 
-/// Hands over the records of reports whose period ends in `window`, newest first, until `take` answers false.
+/// Hands over the records of reports whose period ends in `window`, newest first, until `take` answers false. With `verified`
+/// only those of reports whose mail is known to come from their reporter.
 ///
 /// # Errors
 /// As [`Database`], and what `take` fails with.
@@ -58,8 +63,10 @@ pub fn each<E: From<Error>>(
     database: &Database,
     window: Window,
     domain: Option<&str>,
+    verified: bool,
     take: impl FnMut(Record) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
+    let params =
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
     database.each(include_str!("records.sql"), params, Record::read, take)
 }

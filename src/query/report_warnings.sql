@@ -4,4 +4,5 @@ FROM report r CROSS JOIN warning w ON w.report = r.id
 LEFT JOIN text org ON org.id = r.org_name
 WHERE r.end_at >= :since AND r.end_at < :until
   AND (:domain IS NULL OR r.domain = (SELECT id FROM text WHERE value = :domain)) AND (:kind IS NULL OR r.kind = :kind)
+  AND (:verified = 0 OR r.verification = 'verified')
 ORDER BY r.end_at DESC, r.id DESC, w.id

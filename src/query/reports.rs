@@ -65,11 +65,16 @@ super::row! {
         auth: Option<String>,
         /// The domain that passed.
         auth_domain: Option<String>,
+        /// Whose word it is: `verified`, `foreign`, `unverified` or `failed`.
+        verification: String,
+        /// Sums are made of it.
+        counted: bool,
     }
 }
 
 /// Hands over the reports whose period ends in `window`, newest first, until `take` answers false. `domain` is the
-/// policy domain, `kind` one of `aggregate`, `failure`, `tls`.
+/// policy domain, `kind` one of `aggregate`, `failure`, `tls`; with `verified` only
+/// those whose mail is known to come from their reporter.
 ///
 /// # Errors
 /// As [`Database`], and what `take` fails with.
@@ -78,9 +83,10 @@ pub fn each<E: From<Error>>(
     window: Window,
     domain: Option<&str>,
     kind: Option<&str>,
+    verified: bool,
     take: impl FnMut(Report) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":kind": kind};
+    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":kind": kind, ":verified": verified};
     database.each(include_str!("reports.sql"), params, Report::read, take)
 }
 
@@ -115,8 +121,9 @@ pub fn each_warning<E: From<Error>>(
     window: Window,
     domain: Option<&str>,
     kind: Option<&str>,
+    verified: bool,
     take: impl FnMut(Warning) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":kind": kind};
+    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":kind": kind, ":verified": verified};
     database.each(include_str!("report_warnings.sql"), params, Warning::read, take)
 }

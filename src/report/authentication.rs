@@ -80,6 +80,8 @@ impl Verdict {
 pub struct Authentication {
     /// What the trusted fields say.
     pub verdict: Verdict,
+    /// The own server says that the mail failed: more than that it found no proof.
+    pub failed: bool,
     /// The trusted fields as received, unfolded, together at most 8 KiB.
     pub fields: Vec<String>,
 }
@@ -87,19 +89,20 @@ pub struct Authentication {
 /// Judges a mail by its header fields. `authserv_id` names the user's own server; without one nothing can be believed.
 pub fn assess(headers: &[Header<'_>], authserv_id: Option<&str>) -> Authentication {
     let fields = authserv_id.map_or_else(Vec::new, |id| trusted_fields(headers, id));
+    let parsed: Vec<AuthenticationResults> = fields.iter().map(|field| parse(field)).collect();
     let verdict = if fields.is_empty() {
         Verdict::None
     } else {
-        let parsed: Vec<AuthenticationResults> = fields.iter().map(|field| parse(field)).collect();
         sole_from_domain(headers).map_or(Verdict::Fail, |from| verdict(&parsed, &from))
     };
+    let failed = verdict == Verdict::Fail && is_failure(&parsed);
     let mut room = KEPT_BYTES;
     let fields = fields.into_iter().take_while(|field| {
         let fits = field.len() <= room;
         room = room.saturating_sub(field.len());
         fits
     });
-    Authentication { verdict, fields: fields.collect() }
+    Authentication { verdict, failed, fields: fields.collect() }
 }
 
 /// The `Authentication-Results` fields that may be believed, unfolded: the topmost run that names `authserv_id`.
@@ -179,6 +182,23 @@ pub fn verdict(fields: &[AuthenticationResults], from: &str) -> Verdict {
     let passed = stated("dkim").into_iter().chain(stated("spf")).filter(|result| result.result == "pass");
     let mut aligned = passed.filter_map(MethodResult::identity).filter(|domain| is_aligned(domain, from));
     aligned.next().map_or(Verdict::Fail, Verdict::Pass)
+}
+
+/// Whether results without an aligned pass speak against the mail: DMARC failed, or, from a server that does not judge
+/// DMARC, something failed and nothing passed. A domain without a policy, a lookup that went wrong, and a pass of somebody
+/// else's domain prove nothing.
+fn is_failure(fields: &[AuthenticationResults]) -> bool {
+    let results = |method: &str| {
+        let of = |field: &&AuthenticationResults| field.results.iter().any(|r| r.method == method);
+        let words = fields.iter().find(of).into_iter().flat_map(|field| &field.results);
+        words.filter(|r| r.method == method).map(|r| r.result.as_str()).collect::<Vec<_>>()
+    };
+    let dmarc = results("dmarc");
+    if !dmarc.is_empty() {
+        return dmarc.contains(&"fail");
+    }
+    let others = [results("dkim"), results("spf")].concat();
+    others.contains(&"fail") && !others.contains(&"pass")
 }
 
 /// Relaxed alignment (RFC 7489, section 3.1): both have the same organizational domain. Both canonical.
@@ -324,6 +344,23 @@ mod tests {
         check(&["mx; dkim=fail header.d=isp.example", "mx; dkim=pass header.d=isp.example"], Verdict::Fail);
         check(&["mx; dmarc=none; spf=pass smtp.mailfrom=isp.example"], pass("isp.example"));
         check(&["mx; none"], Verdict::Fail);
+    }
+
+    #[test]
+    fn failing_is_more_than_not_passing() {
+        let check = |fields: &[&str], expected: bool| {
+            let parsed: Vec<_> = fields.iter().map(|field| parse(field)).collect();
+            assert_eq!(is_failure(&parsed), expected, "{fields:?}");
+        };
+        check(&["mx; spf=fail smtp.mailfrom=evil.example; dmarc=fail"], true);
+        check(&["mx; dkim=pass header.d=evil.example; dmarc=fail"], true);
+        check(&["mx; dmarc=fail", "mx; dmarc=pass"], true);
+        check(&["mx; spf=fail; dmarc=none"], false);
+        check(&["mx; spf=fail; dmarc=temperror"], false);
+        check(&["mx; spf=fail; dkim=none"], true);
+        check(&["mx; spf=softfail; dkim=none"], false);
+        check(&["mx; spf=fail; dkim=pass header.d=provider.example"], false);
+        check(&["mx; none"], false);
     }
 
     #[test]

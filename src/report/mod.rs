@@ -14,6 +14,7 @@ pub mod failure;
 pub mod feedback;
 mod text;
 pub mod tls;
+pub mod verification;
 
 pub use aggregate::AggregateReport;
 pub use failure::FailureReport;

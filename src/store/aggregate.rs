@@ -4,9 +4,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::standing;
 use super::strings::Strings;
 use crate::problem::Warning;
 use crate::report::aggregate::{AggregateReport, Chunk};
+use crate::report::verification::{self, Sender};
 
 /// Where a report was found.
 #[derive(Clone, Copy)]
@@ -15,6 +17,8 @@ pub struct Found<'a> {
     pub message: i64,
     /// Where in the message.
     pub part: &'a str,
+    /// What the own server said about the mail.
+    pub sender: &'a Sender,
 }
 
 /// What is the same for reports of every kind.
@@ -50,31 +54,31 @@ impl Head<'_> {
     }
 }
 
-/// Adds the row of a report, unless the same report with the same content is there. The row's number and, where
-/// another report of this identity counts already, that one's.
+/// Adds the row of a report, unless the same report with the same content is there; then that one is as well verified as
+/// the better of the two mails. Of several reports of this identity the best verified stands. The row's number; `None`: it
+/// is there already.
 pub fn insert_head(
     connection: &Connection,
     strings: &mut Strings,
     found: Found<'_>,
     head: &Head<'_>,
-) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
+) -> rusqlite::Result<Option<i64>> {
     let identity = head.identity();
+    let verification = verification::verify(found.sender, head.org_name, head.org_email);
     let same: Option<i64> = connection
         .prepare_cached("SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2")?
         .query_row(params![identity, head.content_hash], |row| row.get(0))
         .optional()?;
-    if same.is_some() {
+    if let Some(same) = same {
+        standing::improve(connection, same, verification)?;
         return Ok(None);
     }
-    let conflict: Option<i64> = connection
-        .prepare_cached("SELECT id FROM report WHERE identity = ?1 AND conflict_with IS NULL")?
-        .query_row(params![identity], |row| row.get(0))
-        .optional()?;
+    let stands = standing::of(connection, &identity)?;
     let id = connection
         .prepare_cached(
             "INSERT INTO report (kind, message, part, org_name, org_email, extra_contact_info, report_id, domain, begin_at, \
-             end_at, identity, content_hash, conflict_with, records_seen, records, messages) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             end_at, identity, content_hash, verification, conflict_with, records_seen, records, messages) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .insert(params![
             head.kind,
@@ -89,13 +93,18 @@ pub fn insert_head(
             head.end_at,
             identity,
             head.content_hash,
-            conflict,
+            verification.as_str(),
+            stands.as_ref().map(|stands| stands.id),
             head.records_seen as i64,
             head.records as i64,
             i64::try_from(head.messages).unwrap_or(i64::MAX),
         ])?;
+    if stands.is_some_and(|stands| verification.rank() < stands.rank) {
+        standing::put(connection, &identity, id)?;
+    }
+    standing::note_policy_domain(connection, id)?;
     insert_warnings(connection, Some(id), None, head.warnings)?;
-    Ok(Some((id, conflict)))
+    Ok(Some(id))
 }
 
 /// Adds the warnings of a report or complaint.
@@ -136,7 +145,7 @@ pub fn insert(
         messages: report.messages,
         warnings: &report.warnings,
     };
-    let Some((id, _)) = insert_head(connection, strings, found, &head)? else { return Ok(None) };
+    let Some(id) = insert_head(connection, strings, found, &head)? else { return Ok(None) };
     let policy = &report.policy;
     let errors: Vec<_> = report.errors.iter().map(|error| json!({"text": error.text, "lang": error.lang})).collect();
     let list = |values: &[_]| (!values.is_empty()).then(|| serde_json::Value::from(values.to_vec()).to_string());
@@ -222,6 +231,41 @@ fn insert_oddities(connection: &Connection, report: i64, chunk: &Chunk) -> rusql
     )?;
     for rejected in &chunk.rejected {
         insert.execute(params![report, rejected.ordinal, rejected.code, rejected.reason, rejected.content()])?;
+    }
+    Ok(())
+}
+
+/// Candidates that are looked at for [`warn_of_same_content`], and how many of these are compared row by row: a flood of
+/// reports about one day must not make each of them slower than the one before.
+const LOOKED_AT: usize = 1000;
+const COMPARED: usize = 4;
+
+/// Warns where a report has the same rows as another of the same reporter, domain and period under another report id:
+/// perhaps one report sent twice. Both count, because reporters with several servers do send such.
+pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    let others: Vec<(i64, String)> = connection
+        .prepare_cached(
+            "SELECT o.id, o.report_id FROM report n CROSS JOIN (SELECT id FROM report WHERE (domain, end_at) = \
+             (SELECT domain, end_at FROM report WHERE id = ?1) ORDER BY id DESC LIMIT ?2) c CROSS JOIN report o ON o.id = c.id \
+             WHERE n.id = ?1 AND o.id <> n.id AND o.kind = n.kind AND o.org_name IS n.org_name AND o.begin_at = n.begin_at \
+             AND o.records = n.records AND o.messages = n.messages AND o.report_id <> n.report_id AND n.records > 0 \
+             AND o.counted AND n.counted ORDER BY o.id LIMIT ?3",
+        )?
+        .query_map(params![id, LOOKED_AT as i64, COMPARED as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    // Row by row in the order sent, so that neither has to be held or sorted.
+    let mut differ = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM record a LEFT JOIN record b ON b.report = ?2 AND b.ordinal = a.ordinal WHERE a.report = ?1 \
+         AND (b.source, b.messages, b.disposition, b.dkim, b.spf, b.header_from, b.envelope_from, b.envelope_to, b.auth_set, \
+         b.reason_set) IS NOT (a.source, a.messages, a.disposition, a.dkim, a.spf, a.header_from, a.envelope_from, \
+         a.envelope_to, a.auth_set, a.reason_set))",
+    )?;
+    for (other, report_id) in others {
+        if !differ.query_row(params![id, other], |row| row.get::<_, bool>(0))? {
+            let text = format!("the same rows as report `{report_id}` of this period: perhaps sent twice; both count");
+            let warning = Warning::new("same-content", "report_metadata/report_id", text);
+            return insert_warnings(connection, Some(id), None, &[warning]);
+        }
     }
     Ok(())
 }

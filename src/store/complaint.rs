@@ -5,55 +5,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::aggregate::insert_warnings;
+use super::judge::{self, Evidence, Judge};
 use super::strings::Strings;
-use crate::reading::{Auth, MailHead};
 use crate::report::Complaint;
-use crate::report::address::Address;
-use crate::report::authentication::Verdict;
 use crate::report::feedback::RecipientStatus;
-use crate::suppress::rules::Policy;
-use crate::suppress::{About, Decision, Own, Trust, decide, trust};
-
-/// What is known of a complaint beside what it says.
-pub struct Context<'a> {
-    /// The message's row.
-    pub message: i64,
-    /// When it came, for complaints that tell no time.
-    pub at: i64,
-    /// The mail it came in.
-    pub head: Option<&'a MailHead>,
-    /// Whether the mailbox is known to feedback loops only.
-    pub reserved: bool,
-    /// Our domains: configured, and reported as policy domains.
-    pub own: &'a Own,
-    /// Senders of complaints beside the built-in ones.
-    pub feedback_senders: &'a [String],
-}
-
-impl Context<'_> {
-    /// Whether the complaint's own mail is known to come from a feedback loop.
-    fn trust(&self, complaint: &Complaint) -> Trust {
-        let head = self.head;
-        let verdict = match head.map(|head| (head.auth, &head.auth_domain)) {
-            Some((Auth::Pass, Some(domain))) => Verdict::Pass(domain.clone()),
-            Some((Auth::Fail, _)) => Verdict::Fail,
-            _ => Verdict::None,
-        };
-        let from = head.and_then(|head| head.from_address.as_deref()).and_then(|from| Address::parse(from).ok());
-        let settings = trust::Settings { feedback_senders: self.feedback_senders, reserved: self.reserved };
-        trust::assess(complaint, &verdict, from.as_ref(), &settings)
-    }
-}
-
-/// The domains of the policies that aggregate reports tell of.
-pub fn policy_domains(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare_cached(
-            "SELECT value FROM text WHERE id IN (SELECT domain FROM report WHERE kind = 'aggregate' AND domain IS NOT NULL)",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect()
-}
 
 /// What makes two complaints the same one: who complained about which mail. Where either is not told, all its fields:
 /// a hundred people whose names are hidden may complain about one Message-ID.
@@ -81,12 +36,16 @@ fn identity(complaint: &Complaint) -> [u8; 32] {
     Sha256::digest(content.to_string()).into()
 }
 
-/// Adds a complaint. `None`: it is there already.
+/// Adds a complaint that came in `message`, and what follows from it; `at` stands in where it tells no time. `None`: it is
+/// there already.
 pub fn insert(
     connection: &Connection,
     strings: &mut Strings,
     complaint: &Complaint,
-    context: &Context<'_>,
+    message: i64,
+    at: i64,
+    evidence: &Evidence,
+    judge: &Judge<'_>,
 ) -> rusqlite::Result<Option<i64>> {
     let identity = identity(complaint);
     let known: Option<i64> = connection
@@ -96,22 +55,22 @@ pub fn insert(
     if known.is_some() {
         return Ok(None);
     }
-    let trust = context.trust(complaint);
-    let about = trust::about(complaint, context.own);
+    let judged = judge.judge(complaint, evidence);
     let source = complaint.source_ip.map(|ip| strings.address(connection, ip)).transpose()?;
     let header_from = strings.text_of(connection, complaint.header_from.as_deref())?;
-    let arrived_at = complaint.arrived_at.or(complaint.sent_at).unwrap_or(context.at);
+    let arrived_at = complaint.arrived_at.or(complaint.sent_at).unwrap_or(at);
     let id = connection
         .prepare_cached(
             "INSERT INTO complaint (message, identity, feedback_type, provider, provider_source, user_agent, version, \
              arrived_at, source, source_ip_via, source_port, incidents, original_envelope_id, original_mail_from, \
              reporting_mta, reported_domains, reported_uris, authentication_results, header_from, message_id, subject, \
-             sent_at, list_id, dkim_signatures, cfbl_feedback_id, tokens, fields, trusted, trust_reason, about_us) \
+             sent_at, list_id, dkim_signatures, cfbl_feedback_id, tokens, fields, trusted, trust_reason, about_us, \
+             unsubscribe_to, reserved) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-             ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
+             ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
         )?
         .insert(params![
-            context.message,
+            message,
             identity,
             complaint.feedback_type.as_str(),
             complaint.provider,
@@ -138,38 +97,36 @@ pub fn insert(
             complaint.cfbl_feedback_id,
             json!(complaint.tokens).to_string(),
             json!(complaint.fields).to_string(),
-            trust.trusted,
-            trust.reason,
-            matches!(about, About::Ours(_)),
+            judged.trust.trusted,
+            judged.trust.reason,
+            judged.about_us,
+            complaint.unsubscribe_to,
+            evidence.reserved,
         ])?;
-    insert_recipients(connection, id, complaint)?;
-    for person in &complaint.recipients {
-        let decision = decide(complaint, person, &trust, &about, context.own, Policy::default());
-        if let (Decision::Suppress { scope, kind }, Some(address)) = (decision, &person.address) {
-            let reason = complaint.feedback_type.as_str();
-            connection
-                .prepare_cached(
-                    "INSERT INTO suppression_event (folded, address, scope, kind, at, reason, complaint) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![address.to_lowercase(), address, scope, kind.as_str(), arrived_at, reason, id])?;
-        }
+    insert_recipients(connection, id, complaint, &judged)?;
+    for suppression in &judged.suppressions {
+        judge::append(connection, suppression, id, arrived_at, complaint.feedback_type.as_str())?;
     }
     insert_warnings(connection, None, Some(id), &complaint.warnings)?;
     Ok(Some(id))
 }
 
-fn insert_recipients(connection: &Connection, id: i64, complaint: &Complaint) -> rusqlite::Result<()> {
+fn insert_recipients(
+    connection: &Connection,
+    id: i64,
+    complaint: &Complaint,
+    judged: &judge::Judged,
+) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO complaint_recipient (complaint, ordinal, address, folded, status, via, spelled) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
-    for (ordinal, person) in complaint.recipients.iter().enumerate() {
+    for (ordinal, (person, status)) in complaint.recipients.iter().zip(&judged.statuses).enumerate() {
         if person.status == RecipientStatus::Absent {
             continue;
         }
         let folded = person.address.as_deref().map(str::to_lowercase);
-        let status = person.status.as_str();
+        let status = status.as_str();
         insert.execute(params![id, ordinal as i64, person.address, folded, status, person.via, person.spelled])?;
     }
     Ok(())

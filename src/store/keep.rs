@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::aggregate::{self, Found};
-use super::{Error, Store, complaint, failure, mailbox, message, problem, tls};
+use super::{Error, Store, complaint, failure, judge, mailbox, message, problem, standing, tls};
 use crate::problem::{Code, Problem, Refusal};
-use crate::reading::{self, Item, Reading, Records};
+use crate::reading::{self, Auth, Item, MailHead, Reading, Records};
 use crate::source::{Fate, Origin, Refused};
-use crate::suppress::Own;
 
 /// How a message came.
 #[derive(Clone, Copy, Debug)]
@@ -229,6 +228,11 @@ impl Store {
         known: &message::Known,
         ours: &Ours,
     ) -> rusqlite::Result<Kept> {
+        if let Some(head) = read.reading.head.as_ref().filter(|head| head.auth != Auth::None)
+            && standing::authenticate(&self.connection, known.id, head)?
+        {
+            judge::forget(&self.connection)?;
+        }
         let read_whole = matches!(known.outcome, Outcome::Stored | Outcome::Duplicate);
         let nothing_new =
             known.outcome == Outcome::NotAReport && read.reading.found.is_empty() && read.reading.problems.is_empty();
@@ -285,16 +289,20 @@ impl Store {
         tally: &mut Tally,
     ) -> rusqlite::Result<()> {
         if matches!(found.item, Item::Complaint(_)) && self.own.is_none() {
-            let mut domains = complaint::policy_domains(&self.connection)?;
-            domains.extend(ours.own_domains.iter().cloned());
-            self.own = Some(Own::new(domains));
+            judge::begin(&self.connection, ours)?;
+            self.own = Some(judge::Domains::load(&self.connection, &ours.own_domains)?);
         }
         let Store { connection, strings, own, .. } = self;
-        let place = Found { message, part: &found.part };
+        let sender = read.reading.head.as_ref().map(MailHead::sender).unwrap_or_default();
+        let place = Found { message, part: &found.part, sender: &sender };
         let at =
             read.reading.head.as_ref().and_then(|head| head.sent_at).or(arrival.received_at).unwrap_or(arrival.seen_at);
         match &found.item {
             Item::Aggregate(report, records) => {
+                // A policy domain that is new makes mail ours that was not before.
+                if own.as_ref().is_some_and(|own| !own.ours.holds(&report.policy.domain)) {
+                    *own = None;
+                }
                 let Some(id) = aggregate::insert(connection, strings, place, report)? else {
                     tally.known += 1;
                     return Ok(());
@@ -309,10 +317,7 @@ impl Store {
                         tally.again.insert(*number, id);
                     }
                 }
-                // A policy domain that is new makes mail ours that was not before.
-                if own.as_ref().is_some_and(|own| !own.holds(&report.policy.domain)) {
-                    *own = None;
-                }
+                aggregate::warn_of_same_content(connection, id)?;
                 tally.reports[0] += 1;
                 tally.records += report.records;
             }
@@ -325,19 +330,11 @@ impl Store {
                 None => tally.known += 1,
             },
             Item::Complaint(report) => {
-                let nobody = Own::default();
-                let own = own.as_ref().unwrap_or(&nobody);
-                let context = complaint::Context {
-                    message,
-                    at,
-                    head: read.reading.head.as_ref(),
-                    reserved: arrival.reserved,
-                    own,
-                    feedback_senders: &ours.feedback_senders,
-                };
-                let mut report = report.clone();
-                report.mark_own(|address| own.holds(address));
-                match complaint::insert(connection, strings, &report, &context)? {
+                let nobody = judge::Domains::default();
+                let judge =
+                    judge::Judge { domains: own.as_ref().unwrap_or(&nobody), feedback_senders: &ours.feedback_senders };
+                let evidence = judge::Evidence::of(read.reading.head.as_ref(), arrival.reserved);
+                match complaint::insert(connection, strings, report, message, at, &evidence, &judge)? {
                     Some(_) => tally.complaints += 1,
                     None => tally.known += 1,
                 }

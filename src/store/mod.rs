@@ -2,14 +2,19 @@
 //! that knows SQL.
 
 mod aggregate;
+pub mod backup;
+pub mod check;
 mod complaint;
 mod failure;
+mod judge;
 mod keep;
 mod mailbox;
 mod message;
 pub mod migrations;
+pub mod probe;
 mod problem;
 mod retry;
+mod standing;
 mod strings;
 pub mod suppressions;
 mod tls;
@@ -23,6 +28,7 @@ use rusqlite::Connection;
 
 pub use keep::{Arrival, Kept, Ours, Outcome, Read};
 pub use mailbox::Progress;
+use probe::Looks;
 pub use retry::{Retried, Waiting};
 
 /// Why the database can not be used.
@@ -49,6 +55,14 @@ pub enum Error {
         path: PathBuf,
         /// Its version.
         found: i32,
+    },
+    /// Ours, but its pages contradict each other.
+    #[error("{}: the database is damaged ({reason}) and is left as it is; `dmarcdb doctor --full` tells more; restore a backup, or save what can be with `sqlite3 FILE .recover`", .path.display())]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        reason: String,
     },
     /// SQLite or the disk failed.
     #[error("{}: {source}", .path.display())]
@@ -81,7 +95,7 @@ pub struct Store {
     path: PathBuf,
     strings: strings::Strings,
     /// Domains of ours, loaded with the first complaint.
-    own: Option<crate::suppress::Own>,
+    own: Option<judge::Domains>,
     /// Kept open for its lock: the kernel lets go of it whatever happens to the process.
     _lock: File,
 }
@@ -101,17 +115,46 @@ impl Store {
     pub fn open(path: &Path) -> Result<Store, Error> {
         let lock = lock(path)?;
         create(path)?;
-        let sqlite = |source| Error::Sqlite { path: path.to_owned(), source };
+        probe(path)?;
+        let sqlite = |source| of(path, source);
         let mut connection = Connection::open(path).map_err(sqlite)?;
         connection.busy_timeout(Duration::from_secs(10)).map_err(sqlite)?;
         let version = version(&connection, path)?;
+        if version == 0 {
+            // Only a new file can be made to give space back; see `prune`.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(sqlite)?;
+        } else {
+            refuse_damaged(&mut connection, path)?;
+        }
         configure(&connection).map_err(sqlite)?;
         migrations::migrate(&mut connection, version).map_err(sqlite)?;
         Ok(Store { connection, path: path.to_owned(), strings: strings::Strings::default(), own: None, _lock: lock })
     }
 
     fn error(&self, source: rusqlite::Error) -> Error {
-        Error::Sqlite { path: self.path.clone(), source }
+        of(&self.path, source)
+    }
+}
+
+/// Sorts what SQLite says by what a person can do about it.
+fn of(path: &Path, source: rusqlite::Error) -> Error {
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            Error::Damaged { path: path.to_owned(), reason: source.to_string() }
+        }
+        _ => Error::Sqlite { path: path.to_owned(), source },
+    }
+}
+
+/// How long a run looks for damage before it writes. A file too large for that is looked at by `doctor`.
+const LOOKING: Duration = Duration::from_millis(500);
+
+/// Writing into a damaged file makes more of it, and may take away what could still be saved.
+fn refuse_damaged(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    let found = check::quick(connection, LOOKING).map_err(|source| of(path, source))?;
+    match found.as_deref() {
+        Some([reason, ..]) => Err(Error::Damaged { path: path.to_owned(), reason: reason.clone() }),
+        _ => Ok(()),
     }
 }
 
@@ -140,6 +183,16 @@ fn create(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Turns away what is no database of ours before SQLite touches it.
+fn probe(path: &Path) -> Result<(), Error> {
+    let cannot = |error: std::io::Error| Error::CannotCreate { path: path.to_owned(), reason: error.to_string() };
+    match probe::looks(path).map_err(cannot)? {
+        Looks::Empty | Looks::Database => Ok(()),
+        Looks::Foreign => Err(Error::Foreign(path.to_owned())),
+        Looks::CutShort => Err(Error::Damaged { path: path.to_owned(), reason: "the file was cut short".into() }),
+    }
+}
+
 /// The schema version: 0 for a new file.
 fn version(connection: &Connection, path: &Path) -> Result<i32, Error> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
@@ -157,7 +210,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i32, Error> {
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             Err(Error::Foreign(path.to_owned()))
         }
-        Err(source) => Err(Error::Sqlite { path: path.to_owned(), source }),
+        Err(source) => Err(of(path, source)),
     }
 }
 
@@ -168,6 +221,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    // What is deleted is overwritten: addresses of people are in it.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -3,6 +3,8 @@
 mod answers;
 mod config;
 mod corpus;
+mod damage;
+mod doctor;
 mod feedback;
 mod fetch;
 mod generated;
@@ -16,3 +18,4 @@ mod samples;
 mod store;
 mod support;
 mod tls;
+mod trust;

@@ -37,7 +37,7 @@ super::row! {
         records: i64,
         /// Messages they count.
         messages: i64,
-        /// Reports that contradict an earlier one of the same identity.
+        /// Reports of whose identity another one stands.
         conflicts: i64,
         /// Records that could not be used.
         records_rejected: i64,

@@ -5,6 +5,6 @@ SELECT 'domain' AS section, p.value AS name, f.value AS detail, NULL AS result,
        min(r.begin_at) AS first_at, max(r.end_at) AS last_at
 FROM address s CROSS JOIN record c ON c.source = s.id JOIN report r ON r.id = c.report
 LEFT JOIN text p ON p.id = r.domain LEFT JOIN text f ON f.id = c.header_from
-WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.conflict_with IS NULL
+WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.counted
 GROUP BY 2, 3, 4
 ORDER BY messages DESC, 2, 3, 4

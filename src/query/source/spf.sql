@@ -5,6 +5,6 @@ SELECT 'spf' AS section, d.value AS name, k.scope AS detail, k.result AS result,
        min(r.begin_at) AS first_at, max(r.end_at) AS last_at
 FROM address s CROSS JOIN record c ON c.source = s.id JOIN report r ON r.id = c.report
 JOIN spf_result k ON k.auth_set = c.auth_set LEFT JOIN text d ON d.id = k.domain
-WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.conflict_with IS NULL
+WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.counted
 GROUP BY 2, 3, 4
 ORDER BY messages DESC, 2, 3, 4

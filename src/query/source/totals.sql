@@ -8,4 +8,4 @@ SELECT CAST(total(c.messages) AS INTEGER) AS messages,
        CAST(total(c.messages) FILTER (WHERE c.disposition = 2) AS INTEGER) AS reject,
        min(r.begin_at) AS first_at, max(r.end_at) AS last_at
 FROM address s CROSS JOIN record c ON c.source = s.id JOIN report r ON r.id = c.report
-WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.conflict_with IS NULL
+WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.counted

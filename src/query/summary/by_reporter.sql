@@ -11,7 +11,7 @@ SELECT t.value AS key, g.* FROM (
          CAST(total(c.messages) FILTER (WHERE c.disposition = 2) AS INTEGER) AS reject,
          min(r.begin_at) AS first_at, max(r.end_at) AS last_at
   FROM report r CROSS JOIN record c ON c.report = r.id
-  WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.conflict_with IS NULL
+  WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted AND (:verified = 0 OR r.verification = 'verified')
     AND (:domain IS NULL OR r.domain = (SELECT id FROM text WHERE value = :domain))
   GROUP BY +r.org_name
 ) g LEFT JOIN text t ON t.id = g.label

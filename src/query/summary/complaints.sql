@@ -4,6 +4,6 @@
 SELECT s.ip AS source_ip, f.value AS header_from, date(c.arrived_at, 'unixepoch') AS day,
        CAST(total(c.incidents) AS INTEGER) AS incidents
 FROM complaint c LEFT JOIN address s ON s.id = c.source LEFT JOIN text f ON f.id = c.header_from
-WHERE c.arrived_at >= :since AND c.arrived_at < :until AND c.feedback_type <> 'not-spam'
+WHERE c.arrived_at >= :since AND c.arrived_at < :until AND c.feedback_type <> 'not-spam' AND (:verified = 0 OR c.trusted)
   AND (:domain IS NULL OR f.value = :domain OR substr(f.value, -length(:domain) - 1) = '.' || :domain)
 GROUP BY c.source, c.header_from, day

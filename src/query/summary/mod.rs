@@ -1,6 +1,7 @@
 //! How messages fared in a window: in all, and by source, policy domain, reporter or day.
 //!
-//! Only aggregate reports count, and of two that contradict each other only the first.
+//! Only aggregate reports count: of those that contradict each other the one that stands, and none whose mail failed
+//! authentication.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -60,19 +61,27 @@ pub struct Summary {
 
 /// Sums up the window, for one policy `domain` or all. Complaints are those that arrived in the window; with `domain`,
 /// those about mail whose From field names it or a subdomain of it. A complaint that names no line's source or domain
-/// is in the totals only, and reporters have none: a feedback loop and a reporter are not told to be the same.
+/// is in the totals only, and reporters have none: a feedback loop and a reporter are not told to be the same. With
+/// `verified` only reports whose mail is known to come from their reporter count, and only trusted complaints.
 ///
 /// # Errors
 /// As [`Database`].
-pub fn summary(database: &Database, window: Window, domain: Option<&str>, by: By) -> Result<Summary, Error> {
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
+pub fn summary(
+    database: &Database,
+    window: Window,
+    domain: Option<&str>,
+    verified: bool,
+    by: By,
+) -> Result<Summary, Error> {
+    let params =
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
     let mut lines = database.rows(by.sql(), params, line)?;
     let domains = database.rows(include_str!("domains.sql"), params, |row| row.get::<_, String>("domain"))?;
     let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
     let mut totals = lines.iter().fold(Counts::default(), |sum, line| sum.plus(line.counts));
     totals.complaints = incidents(&complaints);
     attribute(&mut lines, &complaints, by);
-    Ok(Summary { domains, totals, previous: totals_of(database, window.previous(), domain)?, lines })
+    Ok(Summary { domains, totals, previous: totals_of(database, window.previous(), domain, verified)?, lines })
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
@@ -84,8 +93,9 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
     })
 }
 
-fn totals_of(database: &Database, window: Window, domain: Option<&str>) -> Result<Counts, Error> {
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
+fn totals_of(database: &Database, window: Window, domain: Option<&str>, verified: bool) -> Result<Counts, Error> {
+    let params =
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
     let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
     let counts = database.one(include_str!("totals.sql"), params, Counts::read)?;
     Ok(Counts { complaints: incidents(&complaints), ..counts })
@@ -151,7 +161,7 @@ mod tests {
     #[test]
     fn counts_by_hand() {
         let scratch = scratch(FIXTURE);
-        let all = summary(&scratch.database, WEEK, None, By::Source).unwrap();
+        let all = summary(&scratch.database, WEEK, None, false, By::Source).unwrap();
         assert_eq!(all.domains, ["example.com", "example.org"]);
         assert_eq!(
             all.totals,
@@ -175,7 +185,7 @@ mod tests {
     #[test]
     fn by_domain_reporter_and_day() {
         let scratch = scratch(FIXTURE);
-        let by = |by| summary(&scratch.database, WEEK, None, by).unwrap();
+        let by = |by| summary(&scratch.database, WEEK, None, false, by).unwrap();
         // The complaint about news.example.com belongs to the policy of example.com.
         assert_eq!(keys(&by(By::Domain)), [("example.com", 1261, 4), ("example.org", 5, 0)]);
         assert_eq!(keys(&by(By::Reporter)), [("google.com", 1261, 0), ("Outlook", 5, 0)]);
@@ -185,7 +195,7 @@ mod tests {
     #[test]
     fn one_domain_takes_its_reports_and_the_complaints_below_it() {
         let scratch = scratch(FIXTURE);
-        let of = |domain| summary(&scratch.database, WEEK, Some(domain), By::Source).unwrap();
+        let of = |domain| summary(&scratch.database, WEEK, Some(domain), false, By::Source).unwrap();
         let com = of("example.com");
         assert_eq!((com.totals.messages, com.totals.complaints, com.domains.len()), (1261, 4, 1));
         assert_eq!(of("example.org").totals.messages, 5);
@@ -194,7 +204,7 @@ mod tests {
 
     #[test]
     fn counts_too_large_to_add_leave_an_answer() {
-        let rows = "INSERT INTO message VALUES (1, NULL, 'x', 0, 0, 0, 'stored', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+        let rows = "INSERT INTO message VALUES (1, NULL, 'x', 0, 0, 0, 'stored', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
             INSERT INTO report (id, kind, message, part, report_id, begin_at, end_at, identity, content_hash)
               VALUES (1, 'aggregate', 1, '', 'r', 0, 100, x'00', x'00');
             INSERT INTO address VALUES (1, '192.0.2.1');
@@ -202,7 +212,7 @@ mod tests {
             INSERT INTO record VALUES (1, 0, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL),
                                       (1, 1, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL);";
         let scratch = scratch(rows);
-        let all = summary(&scratch.database, Window { since: 0, until: 200 }, None, By::Source).unwrap();
+        let all = summary(&scratch.database, Window { since: 0, until: 200 }, None, false, By::Source).unwrap();
         assert_eq!(all.totals.messages, i64::MAX);
     }
 

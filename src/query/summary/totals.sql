@@ -7,5 +7,5 @@ SELECT CAST(total(c.messages) AS INTEGER) AS messages,
        CAST(total(c.messages) FILTER (WHERE c.disposition = 1) AS INTEGER) AS quarantine,
        CAST(total(c.messages) FILTER (WHERE c.disposition = 2) AS INTEGER) AS reject
 FROM report r CROSS JOIN record c ON c.report = r.id
-WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.conflict_with IS NULL
+WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted AND (:verified = 0 OR r.verification = 'verified')
   AND (:domain IS NULL OR r.domain = (SELECT id FROM text WHERE value = :domain))

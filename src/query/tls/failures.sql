@@ -3,7 +3,7 @@ SELECT t.value AS policy_domain, f.result_type, f.receiving_mx_hostname, CAST(to
        min(r.begin_at) AS first_at, max(r.end_at) AS last_at
 FROM report r CROSS JOIN tls_policy p ON p.report = r.id CROSS JOIN tls_failure f ON f.report = p.report AND f.policy = p.ordinal
 LEFT JOIN text t ON t.id = p.policy_domain
-WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'tls' AND r.conflict_with IS NULL
+WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'tls' AND r.counted
   AND (:domain IS NULL OR t.value = :domain)
 GROUP BY 1, 2, 3
 ORDER BY 4 DESC, 1, 2, 3

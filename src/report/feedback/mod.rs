@@ -121,7 +121,7 @@ pub enum FeedbackType {
 
 impl FeedbackType {
     /// Reads a type word, any case.
-    fn parse(word: &str) -> FeedbackType {
+    pub fn parse(word: &str) -> FeedbackType {
         let word = word.to_lowercase();
         match word.as_str() {
             "abuse" => FeedbackType::Abuse,
@@ -262,7 +262,7 @@ impl Complaint {
     pub const MAX_INCIDENTS: u32 = 1000;
 
     /// A complaint of which nothing is known but its type.
-    fn new(feedback_type: FeedbackType) -> Complaint {
+    pub fn new(feedback_type: FeedbackType) -> Complaint {
         Complaint {
             feedback_type,
             provider: None,

@@ -38,7 +38,8 @@ CREATE TABLE message (
   -- How the mail was authenticated, from the Authentication-Results of the user's own server (RFC 8601):
   auth          TEXT CHECK (auth IN ('pass', 'fail', 'none')),  -- aligned pass, no aligned pass, or no trusted header; NULL: not a mail
   auth_domain   TEXT,                    -- the aligned domain that passed
-  auth_results  TEXT                     -- the trusted header fields as received, bounded
+  auth_results  TEXT,                    -- the trusted header fields as received, bounded
+  pruned_at     INTEGER                  -- when `prune` took away all but what tells that it was seen; NULL: never
 ) STRICT;
 CREATE INDEX message_outcome ON message (outcome, seen_at);
 CREATE INDEX message_seen ON message (seen_at);
@@ -115,16 +116,31 @@ CREATE TABLE report (
   end_at             INTEGER NOT NULL,   -- report_metadata/date_range/end
   identity           BLOB NOT NULL,      -- digest of kind, submitter, domain, report_id, begin, end
   content_hash       BLOB NOT NULL,      -- digest of the content, equal in every container and encoding
-  conflict_with      INTEGER REFERENCES report (id),  -- the report of the same identity that counts instead; NULL: this one counts
+  -- Whose word it is, by the best of the mails that brought it: `verified`, the own server found an aligned pass of a domain
+  -- of the reporter's; `foreign`, of somebody else's domain (forwarded, or sent by a provider); `unverified`, the own server
+  -- said nothing; `failed`, it says that the mail is not from whom it says it is.
+  verification       TEXT NOT NULL DEFAULT 'unverified' CHECK (verification IN ('verified', 'foreign', 'unverified', 'failed')),
+  -- The report of the same identity that stands instead; NULL: this one stands. Verified stands before foreign and unverified,
+  -- these before failed, and among equals the first.
+  conflict_with      INTEGER REFERENCES report (id),
+  counted            INTEGER GENERATED ALWAYS AS (conflict_with IS NULL AND verification <> 'failed') VIRTUAL,  -- what sums are made of
   records_seen       INTEGER NOT NULL DEFAULT 0,      -- record elements met
   records            INTEGER NOT NULL DEFAULT 0,      -- of these stored; the others are in rejected_record
   messages           INTEGER NOT NULL DEFAULT 0       -- sum of their counts
 ) STRICT;
 CREATE UNIQUE INDEX report_identity ON report (identity, content_hash);
+CREATE UNIQUE INDEX report_standing ON report (identity) WHERE conflict_with IS NULL;  -- one of each identity stands
 CREATE INDEX report_end ON report (end_at, kind);
 CREATE INDEX report_domain ON report (domain, end_at);
 CREATE INDEX report_org ON report (org_name, end_at);
 CREATE INDEX report_message ON report (message);
+CREATE INDEX report_conflict ON report (conflict_with) WHERE conflict_with IS NOT NULL;
+
+-- Domains that aggregate reports named as their policy domain, also where the reports are pruned by now: mail from them is
+-- ours. Reports whose mail failed do not add to it.
+CREATE TABLE policy_domain (
+  domain INTEGER PRIMARY KEY REFERENCES text (id)
+) STRICT;
 
 -- Deviations that were read around, with the report or complaint they belong to.
 CREATE TABLE warning (
@@ -343,7 +359,11 @@ CREATE TABLE complaint (
   fields                 TEXT NOT NULL,  -- all fields of the feedback part in order, JSON array of [name, value]
   trusted                INTEGER NOT NULL CHECK (trusted IN (0, 1)),  -- the complaint's own mail is known to come from a feedback loop
   trust_reason           TEXT NOT NULL,  -- why, or why not, for people
-  about_us               INTEGER NOT NULL CHECK (about_us IN (0, 1))  -- the mail complained about was ours
+  about_us               INTEGER NOT NULL CHECK (about_us IN (0, 1)),  -- the mail complained about was ours
+  -- What it takes beside the above to judge it again:
+  unsubscribe_to         TEXT,           -- where an unsubscribe mail was sent
+  reserved               INTEGER NOT NULL DEFAULT 0 CHECK (reserved IN (0, 1)),  -- came through a folder known to feedback loops only
+  pruned_at              INTEGER         -- when `prune` took away all but what a suppression rests on; NULL: never
 ) STRICT;
 CREATE INDEX complaint_arrived ON complaint (arrived_at);
 CREATE INDEX complaint_source ON complaint (source, arrived_at);
@@ -363,6 +383,13 @@ CREATE TABLE complaint_recipient (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX complaint_recipient_folded ON complaint_recipient (folded) WHERE folded IS NOT NULL;
 
+-- What the complaints were last judged by; when that is other than what holds now, they are judged again.
+CREATE TABLE judgement (
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  settings BLOB NOT NULL,                -- digest of own_domains and feedback_senders
+  domains  BLOB NOT NULL                 -- digest of policy_domain
+) STRICT;
+
 -- ---------------------------------------------------------------- suppressions
 
 -- What speaks for or against mailing an address. Rows are only ever added; the current state is derived.
@@ -376,14 +403,14 @@ CREATE TABLE suppression_event (
   until_at  INTEGER,                     -- end of an `add` with an end
   reason    TEXT NOT NULL,               -- feedback type, or what the person wrote
   author    TEXT,                        -- the person, for add and lift
-  complaint INTEGER REFERENCES complaint (id)  -- the evidence
+  complaint INTEGER REFERENCES complaint (id)  -- the evidence; of a `lift`: the complaint that, judged again, speaks against nobody
 ) STRICT;
 CREATE INDEX suppression_event_address ON suppression_event (folded, scope, at, id);
 CREATE INDEX suppression_event_complaint ON suppression_event (complaint) WHERE complaint IS NOT NULL;
 
 -- ---------------------------------------------------------------- views: the contract
 
--- One row for each report. Reports with conflict_with are kept but not counted by `summary`.
+-- One row for each report. Those that are not `counted` are kept but left out of sums.
 CREATE VIEW v_report AS
 SELECT r.id, r.kind, org.value AS org_name, mail.value AS org_email, r.report_id, dom.value AS domain,
        r.begin_at, r.end_at, r.records, r.messages,
@@ -391,7 +418,7 @@ SELECT r.id, r.kind, org.value AS org_name, mail.value AS org_email, r.report_id
        r.records_seen, r.records_seen - r.records AS records_rejected, r.conflict_with,
        a.p, a.sp, a.np, a.adkim, a.aspf, a.pct, a.fo, a.testing, a.discovery_method,
        a.version, a.namespace, a.generator, r.extra_contact_info, a.errors,
-       m.origin, r.part, m.seen_at, m.auth, m.auth_domain
+       m.origin, r.part, m.seen_at, m.auth, m.auth_domain, r.verification, r.counted
 FROM report r
 JOIN message m ON m.id = r.message
 LEFT JOIN text org ON org.id = r.org_name
@@ -421,7 +448,7 @@ SELECT c.report, org.value AS org_name, r.report_id, dom.value AS domain, r.begi
         FROM (SELECT d.value AS domain, p.scope, p.result, h.value AS human_result
               FROM spf_result p LEFT JOIN text d ON d.id = p.domain
               LEFT JOIN text h ON h.id = p.human_result WHERE p.auth_set = c.auth_set ORDER BY p.ordinal) p) AS spf_results,
-       c.ordinal, r.conflict_with
+       c.ordinal, r.conflict_with, r.verification, r.counted
 FROM record c
 JOIN report r ON r.id = c.report
 JOIN address s ON s.id = c.source
