@@ -118,6 +118,11 @@ impl fmt::Display for Code {
     }
 }
 
+/// U+FFFD for NUL, where readers of the database would cut the text.
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
 /// A refusal: the code and a sentence fragment for people (lower case, no full stop, says where and what).
 ///
 /// The text may quote what a stranger sent: whoever shows it must sanitize it.
@@ -133,7 +138,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal for `code`, told as `reason`.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Refusal { code, reason: reason.into() }
+        Refusal { code, reason: without_nul(reason.into()) }
     }
 }
 
@@ -190,7 +195,7 @@ pub struct Warning {
 impl Warning {
     /// A warning at `place`.
     pub fn new(code: &'static str, place: impl Into<String>, text: impl Into<String>) -> Self {
-        Warning { code, place: place.into(), text: text.into(), times: 1 }
+        Warning { code, place: without_nul(place.into()), text: without_nul(text.into()), times: 1 }
     }
 
     /// Adds a warning to a list, or counts it where its code is there already: a report of a million rows that all

@@ -241,12 +241,14 @@ fn starts_with_x(name: &str) -> bool {
     prefix("ARC-") || prefix("X-MS-") || prefix("X-Apparently-") || prefix("X-Received") || prefix("Resent-")
 }
 
-/// A value on one line: folds are taken out, white space at the ends too (RFC 5322, section 2.2.3).
+/// A value on one line: folds are taken out, white space at the ends too (RFC 5322, section 2.2.3). U+FFFD stands for
+/// NUL, where readers of a database would cut the text.
 pub(super) fn unfold(value: &str) -> String {
     let value = value.trim();
-    if !value.contains(['\r', '\n']) {
+    if !value.contains(['\r', '\n', '\0']) {
         return value.to_owned();
     }
+    let value = &value.replace('\0', "\u{fffd}");
     let mut out = String::with_capacity(value.len());
     for line in value.split(['\r', '\n']).filter(|line| !line.is_empty()) {
         // A continuation line that lost its indentation.
@@ -265,7 +267,7 @@ pub(super) fn decode_words(value: &str) -> String {
     }
     let field = format!("X: {value}");
     match mailparse::parse_header(field.as_bytes()) {
-        Ok((field, _)) => field.get_value(),
+        Ok((field, _)) => field.get_value().replace('\0', "\u{fffd}"),
         Err(_) => value.to_owned(),
     }
 }

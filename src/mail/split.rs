@@ -284,7 +284,8 @@ fn entity<'a>(headers: Vec<Header<'a>>, path: String, parent: Option<usize>, dig
     let file_name = value("content-disposition")
         .and_then(|value| parameter(&content_type(&value).1, "filename"))
         .or_else(|| parameter(&parameters, "name"))
-        .map(|name| if name.len() > FILE_NAME_BYTES { name } else { header::decode_words(&name) });
+        .map(|name| if name.len() > FILE_NAME_BYTES { name } else { header::decode_words(&name) })
+        .map(|name| name.replace('\0', "\u{fffd}"));
     Entity {
         path,
         parent,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::feedback::fields::Fields;
 use super::feedback::original::{Original, decoded};
 use super::feedback::{arf, source_ip};
-use super::text::{bounded, without_comments};
+use super::text::{bounded, without_comments, without_nul};
 use super::{address, authentication, date};
 use crate::limits::Limits;
 use crate::mail::{Kind, Mail};
@@ -176,7 +176,7 @@ pub(super) fn read_prose(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Fai
     found.message_id = original.message_id();
     found.subject = original.subject();
     found.sample_headers.clone_from(&original.sample);
-    found.prose = Some(bounded(prose.trim(), PROSE_BYTES).to_owned());
+    found.prose = Some(without_nul(bounded(prose.trim(), PROSE_BYTES)));
     found.warnings = vec![Warning::new("no-machine-part", "", "prose only (Exim); its named lines are read")];
     Some((at, found))
 }

@@ -75,6 +75,11 @@ pub(super) fn unquoted(text: &str) -> String {
     out
 }
 
+/// A text in which U+FFFD stands for NUL, where readers of the database would cut it.
+pub(super) fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// The longest prefix of at most `bytes` bytes that ends between characters.
 pub(super) fn bounded(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {

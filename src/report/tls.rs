@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::text::bounded;
+use super::text::{bounded, without_nul};
 use super::{address, date};
 use crate::limits::Limits;
 use crate::problem::{Code, Refusal, Warning};
@@ -299,7 +299,7 @@ fn failure_detail(failure: Failure, place: &str, warnings: &mut Vec<Warning>) ->
 
 fn text(value: Option<Value>) -> Option<String> {
     let text = match value? {
-        Value::Text(text) => text.trim().to_owned(),
+        Value::Text(text) => without_nul(text.trim()),
         Value::Count(number) => number.to_string(),
         Value::Other(_) => return None,
     };
@@ -307,11 +307,12 @@ fn text(value: Option<Value>) -> Option<String> {
 }
 
 fn texts(value: Option<Texts>) -> Vec<String> {
-    match value {
+    let texts = match value {
         Some(Texts::Many(texts)) => texts,
         Some(Texts::One(text)) => vec![text],
         _ => Vec::new(),
-    }
+    };
+    texts.iter().map(|text| without_nul(text)).collect()
 }
 
 /// A count of sessions, at most what the database's signed integers hold; a text that is a number is one.

@@ -279,9 +279,9 @@ fn local_header(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
 }
 
 impl<'a> Member<'a> {
-    /// Its name; hostile text.
+    /// Its name; hostile text, but for NUL, for which U+FFFD stands.
     pub fn name(&self) -> String {
-        String::from_utf8_lossy(self.name).into_owned()
+        String::from_utf8_lossy(self.name).replace('\0', "\u{fffd}")
     }
 
     /// Nothing that could be a report: directories, empty files, resource forks and folder settings.

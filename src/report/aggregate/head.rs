@@ -4,7 +4,7 @@ use quick_xml::events::BytesStart;
 use sha2::{Digest, Sha256};
 
 use super::elements::Element;
-use super::machine::{Machine, cut, taken_as};
+use super::machine::{Machine, cut, illegal, taken_as};
 use super::{AggregateReport, PolicyPublished, Text, chunk, values};
 use crate::problem::{Code, Refusal, Warning};
 
@@ -267,5 +267,5 @@ fn attribute(start: &BytesStart<'_>, name: &str) -> Option<String> {
     let mut attributes = start.attributes();
     attributes.with_checks(false);
     let found = attributes.take(16).filter_map(Result::ok).find(|attribute| attribute.key.into_inner() == name)?;
-    Some(found.value.trim().to_owned()).filter(|value| !value.is_empty())
+    Some(found.value.trim().replace(illegal, "\u{fffd}")).filter(|value| !value.is_empty())
 }

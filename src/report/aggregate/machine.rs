@@ -114,7 +114,9 @@ impl Machine {
         }
         self.extension_bytes += length;
         if let Some(extension) = self.head.extensions.last_mut() {
-            pieces.iter().for_each(|piece| extension.push_str(piece));
+            for piece in pieces {
+                extension.extend(piece.chars().map(|c| if illegal(c) { '\u{fffd}' } else { c }));
+            }
         }
     }
 
@@ -572,7 +574,7 @@ fn prefixed(parent: Element, start: &BytesStart<'_>) -> Element {
 }
 
 /// Characters that XML 1.0 forbids, NUL among them: SQLite's readers would cut the text there.
-fn illegal(character: char) -> bool {
+pub(super) fn illegal(character: char) -> bool {
     matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 

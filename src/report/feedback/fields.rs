@@ -2,14 +2,14 @@
 
 use crate::limits::Limits;
 use crate::problem::{Code, Refusal, Warning};
-use crate::report::text::bounded;
+use crate::report::text::{bounded, without_nul};
 
 /// Bytes of a field that is kept but never read whole: canonicalized headers and bodies are other people's mail.
 const CUT_BYTES: usize = 512;
 /// Header fields of the original mail that are looked at.
 const ORIGINAL_FIELDS: usize = 1000;
 
-/// Fields in order: name and unfolded value, both as sent.
+/// Fields in order: name and unfolded value, both as sent except for NUL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::report) struct Fields(pub(in crate::report) Vec<(String, String)>);
 
@@ -77,7 +77,11 @@ pub(in crate::report) fn report_part(body: &[u8], limits: &Limits) -> Result<(Fi
         } else if !stray {
             stray = true;
             let text = String::from_utf8_lossy(line);
-            warnings.push(Warning::new("field-form", "", format!("no field, ignored: {}", bounded(&text, 80))));
+            warnings.push(Warning::new(
+                "field-form",
+                "",
+                format!("no field, ignored: {}", without_nul(bounded(&text, 80))),
+            ));
         }
         if bytes > limits.header_block_bytes {
             return Err(over("fields", "of the feedback report", limits.header_block_bytes));
@@ -164,7 +168,7 @@ fn is_cut(name: &str) -> bool {
 fn finished(mut fields: Vec<(String, String)>) -> Fields {
     for (name, value) in &mut fields {
         let cut = if is_cut(name) { bounded(value, CUT_BYTES) } else { value.as_str() };
-        *value = cut.trim().to_owned();
+        *value = without_nul(cut.trim());
     }
     Fields(fields)
 }

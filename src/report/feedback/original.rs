@@ -4,7 +4,7 @@ use super::fields::{Fields, header_block, original_headers};
 use super::recipient::bare_message_id;
 use crate::limits::Limits;
 use crate::mail::{Entity, Kind, Mail};
-use crate::report::text::bounded;
+use crate::report::text::{bounded, without_nul};
 use crate::report::{address, date};
 
 /// Bytes of a decoded subject that are kept.
@@ -57,7 +57,7 @@ impl Original {
     pub(in crate::report) fn from_message(message: &[u8], limits: &Limits) -> Original {
         let headers = original_headers(message, limits);
         let text = String::from_utf8_lossy(header_block(message, SAMPLE_BYTES));
-        let sample = (!headers.0.is_empty()).then(|| bounded(&text, SAMPLE_BYTES).to_owned());
+        let sample = (!headers.0.is_empty()).then(|| without_nul(bounded(&text, SAMPLE_BYTES)));
         Original { headers, sample }
     }
 
@@ -130,13 +130,13 @@ fn signature(value: &str) -> Option<(String, Option<String>)> {
 }
 
 fn unfolded(value: &str) -> String {
-    value.replace(['\r', '\n'], "").trim().to_owned()
+    without_nul(value.replace(['\r', '\n'], "").trim())
 }
 
 /// Encoded words decoded (RFC 2047).
 pub(in crate::report) fn decoded(value: &str) -> String {
     let field = [b"Subject: ", value.as_bytes()].concat();
-    mailparse::parse_header(&field).map_or_else(|_| value.to_owned(), |(header, _)| header.get_value())
+    mailparse::parse_header(&field).map_or_else(|_| value.to_owned(), |(header, _)| without_nul(&header.get_value()))
 }
 
 #[cfg(test)]

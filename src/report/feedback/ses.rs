@@ -83,7 +83,12 @@ pub(super) fn read_mail(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Resu
 /// # Errors
 /// More recipients than `complaint_recipients`.
 pub fn read(json: &[u8], limits: &Limits) -> Option<Result<Complaint, Refusal>> {
-    let text = std::str::from_utf8(json).ok()?.trim_start_matches('\u{feff}').trim_start();
+    if json.len() > 2 * NOTIFICATION_BYTES {
+        return None;
+    }
+    // No text of a notification holds NUL, which readers of the database would cut it at.
+    let text = std::str::from_utf8(json).ok()?.replace("\\u0000", "\\ufffd");
+    let text = text.trim_start_matches('\u{feff}').trim_start();
     if !text.starts_with('{') || text.len() > NOTIFICATION_BYTES {
         return None;
     }
