@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod man;
 pub mod messages;
 pub mod problems;
+pub mod prune;
 pub mod records;
 pub mod reporter;
 pub mod reports;
@@ -29,6 +30,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, setrlimit, umask};
 
 use crate::config::Config;
 use crate::render::sanitize::Untrusted;
@@ -91,6 +94,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Copy the database while it is in use
     Backup(backup::Args),
+    /// Take away what is older than you keep
+    Prune(prune::Args),
     /// Write or check the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -189,6 +194,17 @@ fn say(text: impl Display) {
     }
 }
 
+/// What this process writes is for its user alone, and no core file of it is written: passwords and addresses of people are
+/// in its memory. Manual pages and completion scripts are for everybody.
+fn keep_to_ourselves(command: &Command) {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Where that is not allowed, it is not worth failing over.
+    let _ = setrlimit(Resource::Core, none);
+    if !matches!(command, Command::Man(_) | Command::Completions(_)) {
+        umask(Mode::from_raw_mode(0o077));
+    }
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -199,6 +215,7 @@ pub fn main() -> ExitCode {
             return status.into();
         }
     };
+    keep_to_ourselves(&cli.command);
     let context = Context {
         config_path: cli.config,
         db_option: cli.db,
@@ -221,6 +238,7 @@ pub fn main() -> ExitCode {
         Command::Suppress(args) => suppress::run(&context, args),
         Command::Doctor(args) => doctor::run(&context, args),
         Command::Backup(args) => backup::run(&context, args),
+        Command::Prune(args) => prune::run(&context, args),
         Command::Config(args) => config::run(&context, args),
         Command::Completions(args) => completions::run(&context, args),
         Command::Man(args) => man::run(&context, args),

@@ -60,6 +60,18 @@ pub fn words(window: Window) -> String {
     format!("{} to {} UTC ({length})", number::time(window.since), number::time(window.until))
 }
 
+/// The time that a span (`90d 6mo 2y`) before `now` is.
+///
+/// # Errors
+/// Text for people, where it is no span, or one of nothing.
+pub fn back(now: i64, text: &str) -> Result<i64, String> {
+    let at = match Point::parse(text)? {
+        point @ (Point::Seconds(1..) | Point::Months(1..)) => point.before(now),
+        _ => return Err(format!("`{text}` is no span of time: give one such as 90d, 6mo or 2y")),
+    };
+    at.ok_or_else(|| "further back than calendars reach".to_owned())
+}
+
 /// A time in the future: a span from now on, a date, or an RFC 3339 time.
 ///
 /// # Errors
@@ -233,6 +245,15 @@ mod tests {
         check("300000000y", "", Err("further back than calendars reach"));
         check("7d", "2026-01-01", Err("--since must be before --until"));
         check("0d", "", Err("nothing can be between"));
+    }
+
+    #[test]
+    fn spans_back() {
+        assert_eq!(back(NOW, "30d"), Ok(NOW - 30 * DAY));
+        assert_eq!(back(NOW, "1y"), Ok(1_763_683_200));
+        for none in ["0d", "0mo", "all", "newest", "2020-01-01", "x", "-1d", ""] {
+            assert!(back(NOW, none).is_err(), "{none}");
+        }
     }
 
     #[test]

@@ -233,7 +233,7 @@ impl Store {
         {
             judge::forget(&self.connection)?;
         }
-        let read_whole = matches!(known.outcome, Outcome::Stored | Outcome::Duplicate);
+        let read_whole = known.pruned || matches!(known.outcome, Outcome::Stored | Outcome::Duplicate);
         let nothing_new =
             known.outcome == Outcome::NotAReport && read.reading.found.is_empty() && read.reading.problems.is_empty();
         if read_whole || nothing_new || problem::are_waiting(&self.connection, known.id, &read.reading.problems)? {

@@ -8,16 +8,18 @@ use crate::reading::MailHead;
 /// A message in the ledger.
 pub struct Known {
     pub id: i64,
+    /// Only what tells that it was seen is left of it.
+    pub pruned: bool,
     pub outcome: Outcome,
 }
 
 /// The message of these bytes, if it was seen before.
 pub fn known(connection: &Connection, sha256: &[u8; 32]) -> rusqlite::Result<Option<Known>> {
     connection
-        .prepare_cached("SELECT id, outcome FROM message WHERE sha256 = ?1")?
+        .prepare_cached("SELECT id, outcome, pruned_at IS NOT NULL FROM message WHERE sha256 = ?1")?
         .query_row(params![sha256], |row| {
             let outcome: String = row.get(1)?;
-            Ok(Known { id: row.get(0)?, outcome: Outcome::from_word(&outcome) })
+            Ok(Known { id: row.get(0)?, outcome: Outcome::from_word(&outcome), pruned: row.get(2)? })
         })
         .optional()
 }

@@ -13,6 +13,7 @@ mod message;
 pub mod migrations;
 pub mod probe;
 mod problem;
+pub mod prune;
 mod retry;
 mod standing;
 mod strings;

@@ -15,6 +15,7 @@ mod invariants;
 mod layering;
 mod mutation;
 mod plans;
+mod prune;
 mod readme;
 mod samples;
 mod store;
