@@ -79,7 +79,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         Format::Json => {
             let mut out = answer::stdout();
             writeln!(out, "{}", document(&pruned, before))?;
-            out.flush().map_err(io::Error::from)?;
+            out.flush()?;
         }
         Format::Text => context.note(sentence(&pruned, before, args.dry_run)),
     }
