@@ -120,6 +120,9 @@ pub enum Error {
     /// The database can not go on.
     #[error("{0}")]
     Store(#[from] store::Error),
+    /// The system gave no thread.
+    #[error("cannot start a thread: {0}; run again when the machine is less busy")]
+    Thread(std::io::Error),
     /// A signal asked to stop.
     #[error("stopped by a signal; what was read so far is kept")]
     Stopped,
@@ -140,16 +143,24 @@ pub fn run(
     let gate = Gate::default();
     let remaining = Mutex::new(None);
     thread::scope(|scope| {
-        let taking = scope.spawn(|| {
-            let mut taker = Taker { source, to_readers, settled, to_confirm, gate: &gate, remaining: &remaining, stop };
-            taker.run()
-        });
+        // One reader is enough, where there can be no more.
+        let mut reading = Err(std::io::Error::other("none asked for"));
         for _ in 0..options.readers.max(1) {
             let (jobs, to_writer) = (jobs.clone(), to_writer.clone());
             let gate = &gate;
-            scope.spawn(move || read_all(&jobs, &to_writer, &options.reading, gate));
+            let work = move || read_all(&jobs, &to_writer, &options.reading, gate);
+            match thread::Builder::new().spawn_scoped(scope, work) {
+                Ok(_) => reading = Ok(()),
+                Err(error) => reading = reading.or(Err(error)),
+            }
         }
         drop((jobs, to_writer));
+        let mut taker = Taker { source, to_readers, settled, to_confirm, gate: &gate, remaining: &remaining, stop };
+        let taking = reading.and_then(|()| thread::Builder::new().spawn_scoped(scope, move || taker.run()));
+        let taking = match taking {
+            Ok(taking) => taking,
+            Err(error) => return (Tally::default(), Err(Error::Thread(error))),
+        };
         let mut writer = Writer {
             store,
             options,
@@ -286,8 +297,7 @@ impl Taker<'_> {
     }
 
     fn settle(&mut self, batch: &[(Origin, Fate)]) -> Result<(), Error> {
-        self.source.settle(batch).map_err(Error::Source)?;
-        let done = batch.iter().filter(|(_, fate)| *fate == Fate::Kept).map(|(origin, _)| origin.clone()).collect();
+        let done = self.source.settle(batch).map_err(Error::Source)?;
         // The writer's end is open until this thread has ended.
         let _ = self.to_confirm.send(done);
         Ok(())

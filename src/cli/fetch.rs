@@ -25,7 +25,7 @@ pub struct Args {
     /// Read and count, but store nothing and change nothing on the server
     #[arg(long)]
     dry_run: bool,
-    /// Exit with 65 when something could not be read (strangers can write to the mailbox, so not by default)
+    /// Exit with 65 when something could not be read or moved (strangers can write to the mailbox, so not by default)
     #[arg(long)]
     strict: bool,
     /// How to print what was done
@@ -43,11 +43,14 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let accounts = chosen(&config, &args.account)?;
     let mut run = Run::open(context, &config, args.dry_run)?;
     let mut worst: Option<Error> = None;
+    let mut warned = false;
     for account in accounts {
         if run.stopped() {
+            let stopped = Error::new(Status::Temporary, crate::ingest::Error::Stopped);
+            worst = Some(graver(context, worst, stopped));
             break;
         }
-        if let Err(error) = fetch(context, &config, &mut run, account, &args) {
+        if let Err(error) = fetch(context, &config, &mut run, account, &args, &mut warned) {
             worst = Some(graver(context, worst, error));
         }
     }
@@ -57,18 +60,19 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         worst = Some(graver(context, worst, error));
     }
     let tally = run.finish();
+    let mut printed = Ok(());
     match args.format {
-        run::Format::Json => writeln!(io::stdout().lock(), "{}", run::json(&tally, started.elapsed()))?,
+        run::Format::Json => printed = writeln!(io::stdout().lock(), "{}", run::json(&tally, started.elapsed())),
         run::Format::Text if context.verbose || context.progress() => {
             context.note(run::sentence(&tally, started.elapsed()));
         }
         run::Format::Text => {}
     }
-    match worst {
-        Some(error) => Err(error),
-        None if args.strict && tally.problems > 0 => Ok(Status::Data),
-        None => Ok(Status::Ok),
+    if let Some(error) = worst {
+        return Err(error);
     }
+    run::tolerate_closed_pipe(printed)?;
+    Ok(if args.strict && (tally.problems > 0 || warned) { Status::Data } else { Status::Ok })
 }
 
 fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a config::Account>, Error> {
@@ -92,6 +96,7 @@ fn fetch(
     run: &mut Run<'_>,
     account: &config::Account,
     args: &Args,
+    warned: &mut bool,
 ) -> Result<(), Error> {
     let mut imap = account.open(&config.limits).map_err(|error| Error::new(Status::Configuration, error))?;
     if args.dry_run {
@@ -113,6 +118,10 @@ fn fetch(
     let result = run.source(&mut source, settles, false, false);
     for notice in source.take_notices() {
         context.detail(notice);
+    }
+    for warning in source.take_warnings() {
+        context.note(warning);
+        *warned = true;
     }
     if !args.dry_run {
         let store = run.store_mut();

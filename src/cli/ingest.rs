@@ -42,10 +42,12 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let mut source = FileSource::new(args.paths, false, config.limits.message_bytes);
     let outcome = run.source(&mut source, false, false, true).and_then(|()| run.judge());
     let tally = run.finish();
+    let mut printed = Ok(());
     match args.format {
-        run::Format::Json => writeln!(io::stdout().lock(), "{}", run::json(&tally, started.elapsed()))?,
+        run::Format::Json => printed = writeln!(io::stdout().lock(), "{}", run::json(&tally, started.elapsed())),
         run::Format::Text => context.note(run::sentence(&tally, started.elapsed())),
     }
     outcome?;
+    run::tolerate_closed_pipe(printed)?;
     Ok(if tally.problems > 0 { Status::Data } else { Status::Ok })
 }

@@ -205,8 +205,15 @@ fn keep_to_ourselves(command: &Command) {
     }
 }
 
-/// Runs the command line of this process.
+/// Runs the command line of this process. A panic is a bug of ours, and is told apart from everything that is not.
 pub fn main() -> ExitCode {
+    std::panic::catch_unwind(run).unwrap_or_else(|_| {
+        say("this is a bug in dmarcdb, please report it; what was kept so far is safe");
+        Status::Software.into()
+    })
+}
+
+fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

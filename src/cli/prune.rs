@@ -1,6 +1,6 @@
 //! `dmarcdb prune`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -51,6 +51,9 @@ impl<'a> Run<'a> {
                 .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
                 .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
         }
+        // A write beyond the limit on file sizes is to fail, not to end the process.
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))
+            .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
         let options = Options {
             reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
             ours: Ours {
@@ -166,12 +169,23 @@ pub struct Again {
     pub without_bytes: u64,
 }
 
+/// What printing the counts came to: that nobody listens does not hide how the run ended.
+///
+/// # Errors
+/// Any other failure of standard output.
+pub fn tolerate_closed_pipe(printed: std::io::Result<()>) -> Result<(), Error> {
+    match printed.map_err(Error::from) {
+        Err(error) if error.status != Status::Ok => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// What a failed run exits with.
 fn run_error(error: &ingest::Error) -> Error {
     match error {
         ingest::Error::Source(error) => source_error(error),
         ingest::Error::Store(error) => store_error(error),
-        ingest::Error::Stopped => Error::new(Status::Temporary, error),
+        ingest::Error::Thread(_) | ingest::Error::Stopped => Error::new(Status::Temporary, error),
     }
 }
 

@@ -180,8 +180,8 @@ impl Source for FileSource {
     }
 
     /// Files stay as they are, whatever became of them.
-    fn settle(&mut self, _settled: &[(Origin, Fate)]) -> Result<(), Error> {
-        Ok(())
+    fn settle(&mut self, _settled: &[(Origin, Fate)]) -> Result<Vec<Origin>, Error> {
+        Ok(Vec::new())
     }
 
     /// Files to come; an mbox counts as one until it is open, and is then left out.

@@ -132,11 +132,12 @@ pub trait Source {
     fn next(&mut self) -> Result<Option<Taken>, Error>;
 
     /// Told once for every message handed out, in order, after the commit that keeps it. A source that was asked to
-    /// flag, move or delete does so now for [`Fate::Kept`]; one that was not does nothing.
+    /// flag, move or delete does so now for [`Fate::Kept`]; one that was not does nothing. Returns those for which nothing
+    /// is left to be done; for the others the step is repeated by the next run, as it is after an error.
     ///
     /// # Errors
-    /// When the server refused; the messages stay settled in the ledger and the step is repeated by the next run.
-    fn settle(&mut self, settled: &[(Origin, Fate)]) -> Result<(), Error>;
+    /// When the source can not go on; the messages stay in the ledger.
+    fn settle(&mut self, settled: &[(Origin, Fate)]) -> Result<Vec<Origin>, Error>;
 
     /// How many messages are still to come, as far as known; for progress only.
     fn remaining(&self) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! One message into the database: its ledger row, everything read in it, and its place, in one transaction with the
 //! others of its batch. Whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::aggregate::{self, Found};
 use super::{Error, Store, complaint, failure, judge, mailbox, message, problem, standing, tls};
@@ -147,6 +147,7 @@ impl Store {
     /// Gives the batch up.
     pub fn abandon(&mut self) {
         self.strings.forget();
+        self.untaken = None;
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
@@ -204,6 +205,7 @@ impl Store {
         if let Some(known) = message::known(&self.connection, read.sha256)? {
             let kept = self.keep_known(arrival, &read, &known, ours)?;
             self.place(arrival, known.id, kept.fate)?;
+            self.replace_untaken(arrival, known.id)?;
             return Ok(kept);
         }
         let bytes = read.bytes.len() as u64;
@@ -216,7 +218,23 @@ impl Store {
             problem::keep_bytes(&self.connection, id, read.bytes)?;
         }
         self.place(arrival, id, kept.fate)?;
+        self.replace_untaken(arrival, id)?;
         Ok(kept)
+    }
+
+    /// What could not be taken from its source before is no problem any more.
+    fn replace_untaken(&mut self, arrival: &Arrival<'_>, message: i64) -> rusqlite::Result<()> {
+        if self.untaken.is_none() {
+            self.untaken = Some(message::untaken(&self.connection)?);
+        }
+        if self.untaken.as_ref().is_none_or(HashSet::is_empty) {
+            return Ok(());
+        }
+        let origin = arrival.origin.to_string();
+        match self.untaken.as_ref().is_some_and(|untaken| untaken.contains(&origin)) {
+            true => message::replace_untaken(&self.connection, &origin, message),
+            false => Ok(()),
+        }
     }
 
     /// A message that was seen before. Its bytes are the same, but a newer reader, or one with wider bounds, may find
@@ -377,6 +395,7 @@ impl Store {
                 let problem = Problem { bytes, ..Problem::whole(refusal.clone(), &[]) };
                 problem::insert(&self.connection, id, &problem, arrival.seen_at)?;
                 message::finish(&self.connection, id, Outcome::Problem, Some(&refusal.reason))?;
+                self.untaken = None;
                 id
             }
         };

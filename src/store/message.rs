@@ -1,5 +1,7 @@
 //! The ledger: one row for each message ever seen.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::keep::{Arrival, Outcome};
@@ -27,9 +29,24 @@ pub fn known(connection: &Connection, sha256: &[u8; 32]) -> rusqlite::Result<Opt
 /// The message that could not be taken at `origin`, if one is in the ledger.
 pub fn known_untaken(connection: &Connection, origin: &str) -> rusqlite::Result<Option<i64>> {
     connection
-        .prepare_cached("SELECT id FROM message WHERE sha256 IS NULL AND origin = ?1")?
+        .prepare_cached("SELECT id FROM message WHERE outcome = 'problem' AND sha256 IS NULL AND origin = ?1")?
         .query_row(params![origin], |row| row.get(0))
         .optional()
+}
+
+/// Where the messages lie that could not be taken.
+pub fn untaken(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    connection
+        .prepare_cached("SELECT origin FROM message WHERE outcome = 'problem' AND sha256 IS NULL")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Puts `message` in the place of the one that could not be taken at `origin` before, and of its problem.
+pub fn replace_untaken(connection: &Connection, origin: &str, message: i64) -> rusqlite::Result<()> {
+    let Some(untaken) = known_untaken(connection, origin)? else { return Ok(()) };
+    connection.execute("UPDATE place SET message = ?2 WHERE message = ?1", params![untaken, message])?;
+    connection.execute("DELETE FROM message WHERE id = ?1", params![untaken]).map(|_| ())
 }
 
 /// Adds a message whose outcome is told later with [`finish`].

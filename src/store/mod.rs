@@ -20,7 +20,9 @@ mod strings;
 pub mod suppressions;
 mod tls;
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,6 +48,22 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// The disk is full or fails.
+    #[error("{}: {reason}; make room or look at the disk, then run again: nothing is lost", .path.display())]
+    Disk {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The system has no memory or file descriptors left.
+    #[error("{}: {reason}; run again when the machine is less busy", .path.display())]
+    Strained {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// A SQLite file of something else, or no SQLite file.
     #[error("{}: is not a dmarcdb database; name another file with --db", .0.display())]
     Foreign(PathBuf),
@@ -66,7 +84,7 @@ pub enum Error {
         reason: String,
     },
     /// SQLite or the disk failed.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}{}", .path.display(), advice(source))]
     Sqlite {
         /// The database file.
         path: PathBuf,
@@ -77,16 +95,47 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether running again later may help: another writer holds the file.
+    /// Whether running again later may help: another writer holds the file, or the machine is short of something.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::Locked(_) => true,
+            Error::Locked(_) | Error::Strained { .. } => true,
             Error::Sqlite { source, .. } => matches!(
                 source.sqlite_error_code(),
-                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+                Some(
+                    rusqlite::ErrorCode::DatabaseBusy
+                        | rusqlite::ErrorCode::DatabaseLocked
+                        | rusqlite::ErrorCode::OutOfMemory
+                )
             ),
             _ => false,
         }
+    }
+
+    /// What the system's refusal to make a file means.
+    fn from_system(path: &Path, error: &std::io::Error) -> Error {
+        let (path, reason) = (path.to_owned(), error.to_string());
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Disk { path, reason },
+            ErrorKind::OutOfMemory => Error::Strained { path, reason },
+            _ => match error.raw_os_error() {
+                // EIO; ENFILE and EMFILE.
+                Some(5) => Error::Disk { path, reason },
+                Some(23 | 24) => Error::Strained { path, reason },
+                _ => Error::CannotCreate { path, reason },
+            },
+        }
+    }
+}
+
+/// What a person can do about a failure of SQLite.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, SystemIoFailure};
+    match error.sqlite_error_code() {
+        Some(DiskFull) => "; make room and run again: mail that is not kept yet stays where it is",
+        Some(SystemIoFailure) => "; look at the disk and run again: mail that is not kept yet stays where it is",
+        Some(DatabaseBusy | DatabaseLocked) => "; another program holds it: run again when that is done",
+        Some(OutOfMemory) => "; run again when the machine is less busy",
+        _ => "",
     }
 }
 
@@ -97,6 +146,8 @@ pub struct Store {
     strings: strings::Strings,
     /// Domains of ours, loaded with the first complaint.
     own: Option<judge::Domains>,
+    /// Where messages lie that could not be taken, loaded with the first message.
+    untaken: Option<HashSet<String>>,
     /// Kept open for its lock: the kernel lets go of it whatever happens to the process.
     _lock: File,
 }
@@ -117,7 +168,7 @@ impl Store {
         let lock = lock(path)?;
         create(path)?;
         probe(path)?;
-        let sqlite = |source| of(path, source);
+        let sqlite = |source| failed_to_open(path, source);
         let mut connection = Connection::open(path).map_err(sqlite)?;
         connection.busy_timeout(Duration::from_secs(10)).map_err(sqlite)?;
         let version = version(&connection, path)?;
@@ -129,7 +180,14 @@ impl Store {
         }
         configure(&connection).map_err(sqlite)?;
         migrations::migrate(&mut connection, version).map_err(sqlite)?;
-        Ok(Store { connection, path: path.to_owned(), strings: strings::Strings::default(), own: None, _lock: lock })
+        Ok(Store {
+            connection,
+            path: path.to_owned(),
+            strings: strings::Strings::default(),
+            own: None,
+            untaken: None,
+            _lock: lock,
+        })
     }
 
     fn error(&self, source: rusqlite::Error) -> Error {
@@ -159,9 +217,24 @@ fn refuse_damaged(connection: &mut Connection, path: &Path) -> Result<(), Error>
     }
 }
 
+/// Why SQLite could not open the file: what it says is the same for a folder in which it may not make its files.
+fn failed_to_open(path: &Path, source: rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    let refused = matches!(source.sqlite_error_code(), Some(CannotOpen | ReadOnly));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).map_err(std::io::Error::from);
+    match writable(folder).and_then(|()| writable(path)) {
+        Err(error) if refused => {
+            let reason = format!("the file or its folder cannot be written: {error}");
+            Error::CannotCreate { path: path.to_owned(), reason }
+        }
+        _ => of(path, source),
+    }
+}
+
 /// The writer's lock: advisory, held by the kernel, gone with the process.
 fn lock(path: &Path) -> Result<File, Error> {
-    let cannot = |error: std::io::Error| Error::CannotCreate { path: path.to_owned(), reason: error.to_string() };
+    let cannot = |error: std::io::Error| Error::from_system(path, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(cannot)?;
     }
@@ -179,8 +252,8 @@ fn lock(path: &Path) -> Result<File, Error> {
 fn create(path: &Path) -> Result<(), Error> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::CannotCreate { path: path.to_owned(), reason: error.to_string() }),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::from_system(path, &error)),
     }
 }
 

@@ -65,7 +65,7 @@ impl<S> Guard<S> {
             if self.literal > 0 {
                 let have = usize::try_from(self.literal).unwrap_or(usize::MAX).min(bytes.len());
                 let (data, rest) = bytes.split_at(have);
-                if !self.dropped {
+                if !self.dropped && self.watch.budget().expect != Expect::Sizes {
                     self.out.extend_from_slice(data);
                 }
                 self.literal -= have as u64;
@@ -117,7 +117,7 @@ impl<S> Guard<S> {
         if !text {
             self.scan(&mut line)?;
         }
-        let fetch = self.watch.budget().expect == Expect::Fetch && !text;
+        let fetch = matches!(self.watch.budget().expect, Expect::Fetch | Expect::Sizes) && !text;
         for byte in &mut line {
             if *byte >= 0x80 || *byte == 0 {
                 if fetch {
@@ -189,7 +189,7 @@ impl<S> Guard<S> {
             "SEARCH" => expect == Expect::Search,
             number if number.bytes().all(|byte| byte.is_ascii_digit()) => match word(rest).0.as_str() {
                 "EXISTS" => expect == Expect::Select,
-                "FETCH" => expect == Expect::Fetch,
+                "FETCH" => matches!(expect, Expect::Fetch | Expect::Sizes),
                 _ => false,
             },
             _ => false,
@@ -222,6 +222,11 @@ impl<S> Guard<S> {
             }
         }
         self.within = true;
+        if self.watch.budget().expect == Expect::Sizes {
+            line.truncate(open);
+            line.extend_from_slice(b"\"\"");
+            return Ok(());
+        }
         // literal8 (RFC 3516): the library knows only the plain form.
         if let Some(before) = open.checked_sub(1)
             && line.get(before) == Some(&b'~')

@@ -20,7 +20,7 @@ mod uids;
 mod watch;
 mod wire;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +63,9 @@ pub struct ImapSource {
     repeated: Vec<Origin>,
     gone: Vec<Origin>,
     notices: Vec<String>,
+    warnings: Vec<String>,
+    /// Whether it was said that the server sends messages that were not asked for.
+    strange: bool,
     /// The move target as on the wire, once it is known to exist.
     target: Option<String>,
     over: bool,
@@ -83,16 +86,42 @@ struct Work {
     cursor: u32,
     /// Found, sizes not yet known.
     found: VecDeque<u32>,
-    /// With the sizes that the server claims, where it does.
-    sized: VecDeque<(u32, Option<u64>)>,
+    /// With what the server claims of them.
+    sized: VecDeque<(u32, Claim)>,
     windows: Windows,
+    /// The last UID of the window that was searched, if it has one.
+    window_end: Option<u32>,
+    /// Up to this UID all sizes have been asked for.
+    sized_to: u32,
+    /// What a second search of the window found, where one was needed.
+    found_again: Option<Vec<u32>>,
+}
+
+/// What the server says of a message before it is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// Its size.
+    Bytes(u64),
+    /// Nothing.
+    Unknown,
+    /// A search finds it, but FETCH passes over it.
+    Withheld,
+}
+
+impl Claim {
+    fn bytes(self) -> Option<u64> {
+        match self {
+            Claim::Bytes(bytes) => Some(bytes),
+            Claim::Unknown | Claim::Withheld => None,
+        }
+    }
 }
 
 /// The next messages to fetch by one command, and what is in between.
 #[derive(Debug, Default)]
 struct Batch {
-    /// All UIDs of the batch in order; `true` for those that are too large to fetch, with the size.
-    order: Vec<(u32, Option<u64>, bool)>,
+    /// All UIDs of the batch in order; `true` for those that are too large to fetch.
+    order: Vec<(u32, Claim, bool)>,
     fetch: Vec<u32>,
     bytes: u64,
 }
@@ -123,6 +152,8 @@ impl ImapSource {
             repeated: Vec::new(),
             gone: Vec::new(),
             notices: Vec::new(),
+            warnings: Vec::new(),
+            strange: false,
             target: None,
             over: false,
         })
@@ -160,6 +191,20 @@ impl ImapSource {
     pub fn take_notices(&mut self) -> Vec<String> {
         self.collect_alerts();
         std::mem::take(&mut self.notices)
+    }
+
+    /// Takes what the user should do something about although the run goes on: kept messages that the server did not let
+    /// be flagged, moved or deleted. May quote the server: sanitize before showing.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Says it once, however often it happens.
+    fn warn(&mut self, folder: &str, text: &str) {
+        let warning = format!("{}: folder `{folder}`: {text}", self.connection.place());
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     fn collect_alerts(&mut self) {
@@ -314,7 +359,7 @@ impl ImapSource {
             Some(known) => (known.cursor_uid, known.retry, known.unsettled),
             None => (0, Vec::new(), Vec::new()),
         };
-        self.repeat(&mailbox, unsettled)?;
+        self.repeat(&mailbox, selected.read_only, unsettled)?;
         // Those above the cursor are found anyway.
         retry.retain(|uid| (1..=cursor).contains(uid));
         retry.sort_unstable();
@@ -325,6 +370,9 @@ impl ImapSource {
             found: retry.into(),
             sized: VecDeque::new(),
             windows: Windows::new(cursor, opened.exists, opened.uid_next),
+            window_end: None,
+            sized_to: cursor,
+            found_again: None,
         })
     }
 
@@ -336,21 +384,13 @@ impl ImapSource {
             work.sized.drain(..batch.order.len());
             self.ready.extend(taken);
         } else if !work.found.is_empty() {
-            let uids: Vec<u32> = work.found.iter().take(SIZES).copied().collect();
-            let mut sized = Vec::new();
-            for (set, uids) in uids::sets(&uids) {
-                let sizes = self.connection.sizes(&set).or_else(|failure| match failure {
-                    Failure::Refused(said) if !said.stops_the_run() => Ok(Default::default()),
-                    failure => Err(failure),
-                })?;
-                sized.extend(uids.iter().map(|uid| (*uid, sizes.get(uid).copied())));
-            }
-            work.found.drain(..uids.len());
-            work.sized.extend(sized);
+            self.ask_sizes(work)?;
         } else if let Some((set, within)) = work.windows.current() {
             let mut uids = self.connection.search(&set)?;
             uids.retain(|uid| within.contains(uid));
             work.windows.advance(uids.len());
+            work.window_end = Some(*within.end()).filter(|last| *last < u32::MAX);
+            work.found_again = None;
             work.found.extend(uids);
         } else {
             return Ok(false);
@@ -358,15 +398,90 @@ impl ImapSource {
         Ok(true)
     }
 
+    /// Asks for the sizes of the next UIDs that were found.
+    ///
+    /// New ones are asked for by range, so that two answers tell what there is: a message that is missing in one of them
+    /// must not be passed over, because the cursor would leave it behind for ever.
+    fn ask_sizes(&mut self, work: &mut Work) -> Result<(), Failure> {
+        let uids: Vec<u32> = work.found.iter().take(SIZES).copied().collect();
+        let last = uids.last().copied().unwrap_or_default();
+        let again = last <= work.cursor;
+        let until = if uids.len() == work.found.len() { work.window_end.unwrap_or(last).max(last) } else { last };
+        let sets = match again {
+            true => uids::sets(&uids).into_iter().map(|(set, _)| set).collect(),
+            false => vec![format!("{}:{until}", work.sized_to.saturating_add(1))],
+        };
+        let mut claims = BTreeMap::new();
+        let mut strange = false;
+        for set in sets {
+            match self.connection.sizes(&set, self.literal_bound()) {
+                Ok(sizes) => {
+                    strange |= sizes.strange;
+                    claims.extend(
+                        sizes.told.into_iter().map(|(uid, size)| (uid, size.map_or(Claim::Unknown, Claim::Bytes))),
+                    );
+                }
+                Err(Failure::Refused(said)) if !said.stops_the_run() => {
+                    claims.extend(uids.iter().map(|uid| (*uid, Claim::Unknown)));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        strange |= claims.keys().any(|uid| *uid > until && work.found.binary_search(uid).is_err());
+        claims.retain(|uid, _| match again {
+            true => uids.binary_search(uid).is_ok(),
+            false => *uid > work.sized_to && *uid <= until,
+        });
+        let missing: Vec<u32> = uids.iter().filter(|uid| !claims.contains_key(uid)).copied().collect();
+        if let Some(first) = missing.first() {
+            if work.found_again.is_none() {
+                let last = work.found.back().copied().unwrap_or(last);
+                work.found_again = Some(self.connection.search(&format!("{first}:{last}"))?);
+            }
+            let there = work.found_again.as_deref().unwrap_or_default();
+            for uid in missing {
+                if there.binary_search(&uid).is_ok() {
+                    claims.insert(uid, Claim::Withheld);
+                } else if again {
+                    self.gone.push(Origin::Imap { mailbox: work.mailbox.clone(), uid });
+                }
+            }
+        }
+        if strange && claims.values().any(|claim| *claim == Claim::Withheld) {
+            self.say_strange();
+        }
+        work.found.drain(..uids.len());
+        work.sized.extend(claims);
+        if !again {
+            work.sized_to = until;
+        }
+        Ok(())
+    }
+
+    /// Notes for the end, once, that messages did not come because others did.
+    fn say_strange(&mut self) {
+        if !std::mem::replace(&mut self.strange, true) {
+            let reason = "the server sent messages that were not asked for in the place of those that were; \
+                these are left to the next run";
+            self.failed.push(self.error(ErrorKind::Temporary, reason.into()));
+        }
+    }
+
+    /// The longest literal that is let through. Servers miscount RFC822.SIZE by a little; what comes is measured again.
+    fn literal_bound(&self) -> u64 {
+        let limit = self.account.bounds.message_bytes;
+        limit.saturating_add(limit / 8).saturating_add(64 << 10)
+    }
+
     /// The first of `sized` that go into one command: at least one.
     fn next_batch(&self, work: &Work) -> Batch {
         let bounds = self.account.bounds;
         let mut batch = Batch::default();
-        for (uid, size) in &work.sized {
-            let too_large = size.is_some_and(|size| size > bounds.message_bytes);
-            if !too_large {
+        for (uid, claim) in &work.sized {
+            let too_large = claim.bytes().is_some_and(|size| size > bounds.message_bytes);
+            if !too_large && *claim != Claim::Withheld {
                 // One of unknown size goes alone.
-                let size = size.unwrap_or(bounds.batch_bytes.saturating_add(1));
+                let size = claim.bytes().unwrap_or(bounds.batch_bytes.saturating_add(1));
                 let bytes = batch.bytes.saturating_add(size);
                 let full = batch.fetch.len() >= self.batch_messages || bytes > bounds.batch_bytes;
                 if full && !batch.fetch.is_empty() {
@@ -375,7 +490,7 @@ impl ImapSource {
                 batch.bytes = bytes;
                 batch.fetch.push(*uid);
             }
-            batch.order.push((*uid, *size, too_large));
+            batch.order.push((*uid, *claim, too_large));
         }
         batch
     }
@@ -384,12 +499,15 @@ impl ImapSource {
         let mut fetched = self.fetch_bodies(batch)?;
         let mut taken = Vec::with_capacity(batch.order.len());
         let limit = self.account.bounds.message_bytes;
-        for (uid, size, too_large) in &batch.order {
+        for (uid, claim, too_large) in &batch.order {
             let origin = Origin::Imap { mailbox: work.mailbox.clone(), uid: *uid };
-            let claimed = size.unwrap_or(0);
+            let claimed = claim.bytes().unwrap_or(0);
             let refuse = |bytes, refusal| Taken::Refused { origin: origin.clone(), bytes, refusal };
             taken.push(match fetched.take(*uid) {
                 _ if *too_large => refuse(claimed, Refused::TooLarge { limit }),
+                _ if *claim == Claim::Withheld => {
+                    refuse(0, Refused::Undeliverable("the server lists it but does not describe it".into()))
+                }
                 Fetched::Item(item) if item.bytes.len() as u64 > limit => {
                     refuse(item.bytes.len() as u64, Refused::TooLarge { limit })
                 }
@@ -442,10 +560,7 @@ impl ImapSource {
     }
 
     fn bodies(&mut self, set: &str, uids: &[u32], bytes: u64, bodies: &mut Bodies) -> Result<(), Failure> {
-        // Servers miscount RFC822.SIZE by a little; what comes is measured again.
-        let limit = self.account.bounds.message_bytes;
-        let literal = limit.saturating_add(limit / 8).saturating_add(64 << 10);
-        let answer = self.connection.bodies(set, uids, bytes, literal)?;
+        let answer = self.connection.bodies(set, uids, bytes, self.literal_bound())?;
         let missing: Vec<u32> = uids.iter().filter(|uid| !answer.items.contains_key(uid)).copied().collect();
         bodies.items.extend(answer.items);
         // Most of these were deleted by another client in the meantime. Only a search tells, and a message that is
@@ -457,6 +572,9 @@ impl ImapSource {
                 true => "the server sent another message instead",
                 false => "the server lists it but did not send it",
             };
+            if answer.strange && !there.is_empty() {
+                self.say_strange();
+            }
             bodies.refuse(&there, reason);
         }
         Ok(())
@@ -524,7 +642,7 @@ impl Source for ImapSource {
         }
     }
 
-    fn settle(&mut self, settled: &[(Origin, super::Fate)]) -> Result<(), Error> {
+    fn settle(&mut self, settled: &[(Origin, super::Fate)]) -> Result<Vec<Origin>, Error> {
         self.settle_all(settled)
     }
 

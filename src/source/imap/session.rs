@@ -86,6 +86,15 @@ pub(super) struct Item {
     pub received_at: Option<i64>,
 }
 
+/// What came of a FETCH of sizes.
+#[derive(Debug, Default)]
+pub(super) struct Sizes {
+    /// By UID: every message that the server told of, with its size where it said that.
+    pub told: HashMap<u32, Option<u64>>,
+    /// Whether there was one without its UID.
+    pub strange: bool,
+}
+
 /// What came of a FETCH of bodies.
 #[derive(Debug, Default)]
 pub(super) struct Items {
@@ -242,12 +251,20 @@ impl Connection {
         Ok(uids)
     }
 
-    /// The sizes that the server claims for the UIDs of `set`.
-    pub fn sizes(&mut self, set: &str) -> Result<HashMap<u32, u64>, Failure> {
-        self.run(Budget::small(Expect::Fetch), |session| {
-            let fetched = session.uid_fetch(set, "(UID RFC822.SIZE)")?;
-            let sized = fetched.iter().filter_map(|item| Some((item.uid?, u64::from(item.size?))));
-            Ok(sized.collect())
+    /// What the server tells of the messages of `set`. Some servers send bodies nobody asked for; one of up to `literal`
+    /// bytes is passed over.
+    pub fn sizes(&mut self, set: &str, literal: u64) -> Result<Sizes, Failure> {
+        let small = Budget::small(Expect::Sizes);
+        let budget = Budget { bytes: small.bytes.saturating_add(literal), literal, ..small };
+        self.run(budget, |session| {
+            let mut sizes = Sizes::default();
+            for item in session.uid_fetch(set, "(UID RFC822.SIZE)")?.iter() {
+                match item.uid {
+                    Some(uid) => drop(sizes.told.insert(uid, item.size.map(u64::from))),
+                    None => sizes.strange |= item.size.is_some() || item.body().is_some(),
+                }
+            }
+            Ok(sizes)
         })
     }
 

@@ -6,14 +6,16 @@ use super::session::Failure;
 use super::{After, ImapSource, uids};
 use crate::source::{Error, ErrorKind, Fate, Mailbox, Origin};
 
-/// Why a step on some messages did not succeed; the connection goes on.
-type Refusal = (ErrorKind, String);
+/// Why the server does not let a step be done; the connection goes on, and the messages stay where they are.
+type Refused = String;
 
 impl ImapSource {
-    /// Does at the server what the account asks for with those of `settled` that are kept.
-    pub(super) fn settle_all(&mut self, settled: &[(Origin, Fate)]) -> Result<(), Error> {
+    /// Does at the server what the account asks for with those of `settled` that are kept. Those for which nothing is
+    /// left to be done.
+    pub(super) fn settle_all(&mut self, settled: &[(Origin, Fate)]) -> Result<Vec<Origin>, Error> {
+        let mut done = Vec::new();
         if self.account.after == After::Keep {
-            return Ok(());
+            return Ok(done);
         }
         // What was taken is settled also when the time for taking is over.
         self.connection.grant(self.account.timeouts.command);
@@ -22,41 +24,47 @@ impl ImapSource {
             let step = self.persist(|source| source.settle_in(&mailbox, &uids));
             // What concerns one folder must not keep the others from being settled.
             match step {
-                Ok(()) => {}
+                Ok(Ok(())) => {
+                    done.extend(uids.into_iter().map(|uid| Origin::Imap { mailbox: mailbox.clone(), uid }));
+                }
+                Ok(Err(refused)) => self.warn(&mailbox.folder, &refused),
                 Err(error) if self.connection.is_open() => drop(first.get_or_insert(error)),
                 Err(error) => return Err(first.unwrap_or(error)),
             }
         }
-        first.map_or(Ok(()), Err)
+        first.map_or(Ok(done), Err)
     }
 
-    /// Repeats for `uids` what an earlier run could not confirm. A refusal is noted for the end.
-    pub(super) fn repeat(&mut self, mailbox: &Arc<Mailbox>, mut uids: Vec<u32>) -> Result<(), Failure> {
+    /// Repeats for `uids` what an earlier run could not confirm.
+    pub(super) fn repeat(
+        &mut self,
+        mailbox: &Arc<Mailbox>,
+        read_only: bool,
+        mut uids: Vec<u32>,
+    ) -> Result<(), Failure> {
         uids.retain(|uid| *uid > 0);
         uids.sort_unstable();
         uids.dedup();
         if self.account.after == After::Keep || uids.is_empty() {
             return Ok(());
         }
-        match self.perform(&mailbox.folder, &uids)? {
+        match self.perform(&mailbox.folder, read_only, &uids)? {
             Ok(()) => {
                 let origin = |uid| Origin::Imap { mailbox: mailbox.clone(), uid };
                 self.repeated.extend(uids.into_iter().map(origin));
             }
-            Err((kind, reason)) => {
-                self.failed.push(self.folder_error(&mailbox.folder, kind, &reason));
-            }
+            Err(refused) => self.warn(&mailbox.folder, &refused),
         }
         Ok(())
     }
 
-    fn settle_in(&mut self, mailbox: &Mailbox, uids: &[u32]) -> Result<(), Failure> {
+    fn settle_in(&mut self, mailbox: &Mailbox, uids: &[u32]) -> Result<Result<(), Refused>, Failure> {
         let folder = &mailbox.folder;
         let Some(index) = self.account.folders.iter().position(|name| name == folder) else {
-            return Ok(());
+            return Ok(Ok(()));
         };
         if mailbox.server != self.account.server() {
-            return Ok(());
+            return Ok(Ok(()));
         }
         let noted = self.failed.len();
         let Some((selected, _)) = self.select(index)? else {
@@ -72,20 +80,22 @@ impl ImapSource {
                 self.connection.place(),
                 uids.len()
             ));
-            return Ok(());
+            return Ok(Ok(()));
         }
-        if selected.read_only {
-            let reason = format!("folder `{folder}`: the server opens it read-only");
-            return Err(Failure::Broken(ErrorKind::Login, reason));
-        }
-        match self.perform(folder, uids)? {
-            Ok(()) => Ok(()),
-            Err((kind, reason)) => Err(Failure::Broken(kind, format!("folder `{folder}`: {reason}"))),
-        }
+        self.perform(folder, selected.read_only, uids)
     }
 
     /// The step itself, in the folder that is selected.
-    fn perform(&mut self, folder: &str, uids: &[u32]) -> Result<Result<(), Refusal>, Failure> {
+    fn perform(&mut self, folder: &str, read_only: bool, uids: &[u32]) -> Result<Result<(), Refused>, Failure> {
+        let verb = match &self.account.after {
+            After::Move(target) => format!("moving from `{folder}` to `{target}`"),
+            After::Delete => "deleting".to_owned(),
+            _ => "flagging".to_owned(),
+        };
+        let stays = "; what is kept stays where it is";
+        if read_only {
+            return Ok(Err(format!("{verb}: the server opens the folder read-only{stays}")));
+        }
         for (set, _) in uids::sets(uids) {
             let step = match self.account.after.clone() {
                 After::Keep => Ok(()),
@@ -96,16 +106,16 @@ impl ImapSource {
             match step {
                 Ok(()) => {}
                 Err(Failure::Refused(said)) => {
-                    let verb = match &self.account.after {
-                        After::Move(target) => format!("moving from `{folder}` to `{target}`"),
-                        After::Delete => "deleting".to_owned(),
-                        _ => "flagging".to_owned(),
-                    };
+                    // A target that is full does not keep new mail from being read; a server that is busy does.
+                    let stops = said.stops_the_run() && said.code.as_deref() != Some("OVERQUOTA");
                     let (kind, reason) = Failure::Refused(said).into_parts(ErrorKind::Login);
-                    return Ok(Err((kind, format!("{verb}: {reason}"))));
+                    if stops {
+                        return Err(Failure::Broken(kind, format!("folder `{folder}`: {verb}: {reason}")));
+                    }
+                    return Ok(Err(format!("{verb}: {reason}{stays}")));
                 }
-                Err(Failure::Broken(kind, reason)) if self.connection.is_open() => {
-                    return Ok(Err((kind, reason)));
+                Err(Failure::Broken(_, reason)) if self.connection.is_open() => {
+                    return Ok(Err(format!("{verb}: {reason}{stays}")));
                 }
                 Err(failure) => return Err(failure),
             }
@@ -117,7 +127,7 @@ impl ImapSource {
     fn delete(&mut self, set: &str) -> Result<(), Failure> {
         if !self.connection.uid_plus {
             let reason = "the server offers neither MOVE nor UIDPLUS, so kept messages cannot be removed without \
-                touching others: they stay; use `after = \"seen\"` or \"keep\"";
+                touching others: use `after = \"seen\"` or \"keep\"";
             return Err(Failure::Broken(ErrorKind::Configuration, reason.into()));
         }
         self.connection.add_flag(set, "\\Deleted")?;

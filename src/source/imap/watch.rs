@@ -27,6 +27,8 @@ pub(super) enum Expect {
     Search,
     /// `FETCH`.
     Fetch,
+    /// `FETCH` without bodies: those that are sent all the same are taken out.
+    Sizes,
 }
 
 /// What a command may take.

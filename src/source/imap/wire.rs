@@ -161,11 +161,12 @@ fn dial(account: &Account) -> Result<TcpStream, Failed> {
 fn look_up(account: &Account) -> Result<Vec<SocketAddr>, Failed> {
     let (send, receive) = mpsc::channel();
     let (host, port) = (account.host.clone(), account.port);
-    thread::spawn(move || {
+    let problem = |what: String| (ErrorKind::Temporary, format!("cannot look up the host: {what}"));
+    let look = move || {
         let found = (host.as_str(), port).to_socket_addrs();
         let _ = send.send(found.map(Iterator::collect::<Vec<_>>));
-    });
-    let problem = |what: String| (ErrorKind::Temporary, format!("cannot look up the host: {what}"));
+    };
+    thread::Builder::new().spawn(look).map_err(|error| problem(error.to_string()))?;
     match receive.recv_timeout(account.timeouts.connect) {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(problem("it has no address".into())),
         Ok(Ok(addresses)) => Ok(addresses),
