@@ -34,7 +34,7 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit, umask};
 
 use crate::config::Config;
-use crate::render::sanitize::Untrusted;
+use crate::render::sanitize::{Untrusted, acts_on_terminal};
 pub use status::Status;
 
 /// Read DMARC reports and spam complaints from a mailbox, keep them in one SQLite file, and answer from it.
@@ -194,6 +194,20 @@ fn say(text: impl Display) {
     }
 }
 
+/// Prints what is wrong with the arguments, or the help that they ask for. A script may have handed on what a stranger wrote:
+/// then it is printed without colours, and harmless.
+fn complain(error: &clap::Error) {
+    let acting = std::env::args_os().any(|word| word.to_string_lossy().contains(acts_on_terminal));
+    if !acting {
+        let _ = error.print();
+        return;
+    }
+    let mut stderr = io::stderr().lock();
+    for line in error.render().to_string().split('\n') {
+        let _ = writeln!(stderr, "{}", Untrusted(line));
+    }
+}
+
 /// What this process writes is for its user alone, and no core file of it is written: passwords and addresses of people are
 /// in its memory. Manual pages and completion scripts are for everybody.
 fn keep_to_ourselves(command: &Command) {
@@ -218,7 +232,7 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { Status::Usage } else { Status::Ok };
-            let _ = error.print();
+            complain(&error);
             return status.into();
         }
     };

@@ -11,8 +11,8 @@ use super::answer::{self, FormatArgs, LimitArgs};
 use super::{Context, Error, Status, window};
 use crate::query::suppression::{self, Event, Suppression};
 use crate::query::{Database, Error as QueryError};
-use crate::render::sanitize::Untrusted;
-use crate::render::{Field, Format, Sheet, json as write, number, sheet};
+use crate::render::sanitize::{Untrusted, acts_on_terminal};
+use crate::render::{Field, Format, Sheet, csv, json as write, number, sheet};
 use crate::store::suppressions::{self, Word};
 
 /// Rows of a table on a terminal.
@@ -284,14 +284,25 @@ fn write_export(context: &Context, database: &Database, args: &ExportArgs, out: 
             let mut writer = ::csv::Writer::from_writer(out);
             let failed = |error: ::csv::Error| Error::from(io::Error::from(error));
             writer.write_record(SUPPRESSION.iter().map(|field| field.column.name)).map_err(failed)?;
+            let mut formulas = 0;
             each(context, database, &args.choice, &mut |row| {
+                formulas += i64::from(csv::runs(&row.address));
                 let until_at = row.until_at.map(|at| at.to_string()).unwrap_or_default();
                 let since_at = row.since_at.to_string();
-                let cells = [&row.address, &row.reason, &row.scope, &since_at, &until_at, &row.evidence, &row.state];
-                writer.write_record(cells.map(|cell| Untrusted(cell).to_string())).map_err(failed)?;
+                let texts = [&row.reason, &row.scope].map(|text| csv::inert(text));
+                let [reason, scope] = texts;
+                let (address, evidence) = (Untrusted(&row.address).to_string(), csv::inert(&row.evidence));
+                let cells = [address, reason, scope, since_at, until_at, evidence, row.state];
+                writer.write_record(cells).map_err(failed)?;
                 Ok(true)
             })?;
             writer.flush()?;
+            if formulas > 0 {
+                context.note(format_args!(
+                    "{} that a spreadsheet would take for a formula: do not open this list with one",
+                    if formulas == 1 { "1 address".to_owned() } else { format!("{formulas} addresses") }
+                ));
+            }
             Ok(())
         }
     }
@@ -428,7 +439,7 @@ fn address(text: &str) -> Result<String, String> {
     let (local, domain) = text.rsplit_once('@').ok_or("no `@` in it")?;
     let plain = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
-    if local.is_empty() || local.len() > LOCAL_BYTES || local.chars().any(char::is_control) {
+    if local.is_empty() || local.len() > LOCAL_BYTES || local.chars().any(acts_on_terminal) {
         return Err("no usable local part".to_owned());
     }
     if !quoted && !local.chars().all(plain) {

@@ -59,12 +59,16 @@ fn cell(kind: Kind, value: Value) -> String {
 
 /// Text that no spreadsheet takes for a formula: with a `'` in front where it begins with what starts one, at once or
 /// after blanks, also in the full-width forms that East Asian versions accept.
-fn inert(text: &str) -> String {
-    let starts =
-        |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
-    let visible = text.trim_start_matches(|c: char| c.is_whitespace() || super::sanitize::acts_on_terminal(c));
-    let quote = if starts(text) || starts(visible) { "'" } else { "" };
+pub fn inert(text: &str) -> String {
+    let quote = if runs(text) { "'" } else { "" };
     format!("{quote}{}", Untrusted(text))
+}
+
+/// Whether a spreadsheet would take a text for a formula.
+pub fn runs(text: &str) -> bool {
+    const STARTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    let visible = text.trim_start_matches(|c: char| c.is_whitespace() || super::sanitize::acts_on_terminal(c));
+    text.starts_with(STARTS) || visible.starts_with(STARTS)
 }
 
 #[cfg(test)]

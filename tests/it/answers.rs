@@ -290,7 +290,7 @@ fn an_export_replaces_its_file_whole() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), ""), "{}", text(&output.stderr));
     let expected = "\
 address,reason,scope,since_at,until_at,evidence,state
-+dave@customer.example,=1+1 by phone,news.example.com,1795000000,,add by mia,active
++dave@customer.example,'=1+1 by phone,news.example.com,1795000000,,add by mia,active
 Alice@customer.example,abuse,,1794909600,,complaint 1,active
 bob@customer.example,abuse,news.example.com,1795050000,,complaint 2: no trusted Authentication-Results,pending
 ";

@@ -19,6 +19,7 @@ mod prune;
 mod readme;
 mod samples;
 mod store;
+mod strangers;
 mod support;
 mod tls;
 mod trust;
