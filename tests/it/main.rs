@@ -8,6 +8,7 @@ mod doctor;
 mod feedback;
 mod fetch;
 mod generated;
+mod hostile;
 mod imap;
 mod imap_hostile;
 mod ingest;
