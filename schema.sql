@@ -405,8 +405,32 @@ CREATE TABLE suppression_event (
   author    TEXT,                        -- the person, for add and lift
   complaint INTEGER REFERENCES complaint (id)  -- the evidence; of a `lift`: the complaint that, judged again, speaks against nobody
 ) STRICT;
-CREATE INDEX suppression_event_address ON suppression_event (folded, scope, at, id);
+-- Holds all of an event, so that an export reads it alone, in order.
+CREATE INDEX suppression_event_address ON suppression_event
+  (folded, scope, at, id, kind, until_at, address, reason, author, complaint);
 CREATE INDEX suppression_event_complaint ON suppression_event (complaint) WHERE complaint IS NOT NULL;
+
+-- The last export for each target, or to each file: what the next one is compared with.
+CREATE TABLE export_state (
+  id      INTEGER PRIMARY KEY,
+  target  TEXT NOT NULL UNIQUE,          -- target:NAME of --since-last, or file:PATH
+  format  TEXT NOT NULL,                 -- name of the format
+  scope   TEXT NOT NULL,                 -- the From domain asked for; '' is every domain
+  at      INTEGER NOT NULL,              -- when
+  entries INTEGER NOT NULL,              -- what the target has since
+  files   TEXT NOT NULL                  -- names of the files written, JSON array
+) STRICT;
+
+-- What each target of --since-last has.
+CREATE TABLE export_entry (
+  export  INTEGER NOT NULL REFERENCES export_state (id) ON DELETE CASCADE,  -- the target
+  folded  TEXT NOT NULL,                 -- the address in lower case
+  list    TEXT NOT NULL,                 -- which list of the format
+  address TEXT NOT NULL,                 -- the address as written
+  scope   TEXT NOT NULL,                 -- the From domain, in formats that tell it; else ''
+  digest  BLOB NOT NULL,                 -- of what was written
+  PRIMARY KEY (export, folded, list, address, scope)
+) STRICT, WITHOUT ROWID;
 
 -- ---------------------------------------------------------------- views: the contract
 

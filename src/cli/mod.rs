@@ -140,6 +140,11 @@ impl Context {
         }
     }
 
+    /// A line on standard error, also with `-q`: for what must be acted on although the command was done.
+    pub fn warn(&self, text: impl Display) {
+        say(text);
+    }
+
     /// A line on standard error with `-v` only.
     pub fn detail(&self, text: impl Display) {
         if self.verbose {

@@ -153,6 +153,16 @@ impl Database {
         &self.path
     }
 
+    /// For questions that read two answers side by side.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Sorts what SQLite says about this database.
+    pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
+        Error::of(&self.path, error)
+    }
+
     /// Every row of an answer.
     pub(super) fn rows<T>(
         &self,

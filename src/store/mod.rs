@@ -5,6 +5,7 @@ mod aggregate;
 pub mod backup;
 pub mod check;
 mod complaint;
+pub mod exports;
 mod failure;
 mod judge;
 mod keep;

@@ -58,7 +58,7 @@ pub fn lift(path: &Path, word: Word<'_>, scope: Option<&str>) -> rusqlite::Resul
 }
 
 /// The newest event decides, and a complaint bears the date its sender wrote. So that the person has the last word,
-/// theirs is never dated before an event that is there.
+/// theirs is always dated after every event that is there, were it by a second.
 fn insert(
     connection: &Connection,
     kind: &str,
@@ -69,7 +69,7 @@ fn insert(
     const INSERT: &str = "
         INSERT INTO suppression_event (folded, address, scope, kind, at, until_at, reason, author)
         SELECT :folded, :address, :scope, :kind,
-               max(:at, coalesce((SELECT max(at) FROM suppression_event WHERE folded = :folded AND scope = :scope), :at)),
+               max(:at, coalesce((SELECT max(at) + 1 FROM suppression_event WHERE folded = :folded AND scope = :scope), :at)),
                :until_at, :reason, :author";
     let params = named_params! {
         ":folded": word.folded, ":address": word.address, ":scope": scope, ":kind": kind, ":at": word.at,
@@ -79,7 +79,7 @@ fn insert(
 }
 
 /// Opens a database that is known to be ours.
-fn open(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     if let Some([reason, ..]) = check::quick(&mut connection, super::LOOKING)?.as_deref() {

@@ -5,6 +5,7 @@ mod config;
 mod corpus;
 mod damage;
 mod doctor;
+mod exports;
 mod feedback;
 mod fetch;
 mod generated;

@@ -13,6 +13,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("records.sql", "SCAN p", "the SPF results of one record, in order"),
     ("reporter/names.sql", "SCAN org", "a common table expression with one row for each reporter"),
     ("suppression/list.sql", "SCAN e", "the answer is the whole list of suppressions"),
+    (
+        "suppression/current.sql",
+        "SCAN suppression_event USING COVERING INDEX suppression_event_address",
+        "the answer is the whole list of suppressions",
+    ),
     ("notes.sql", "SCAN r", "a subquery of one row"),
     ("notes.sql", "SCAN c", "a subquery of one row"),
     ("notes.sql", "SCAN p", "a subquery of one row"),

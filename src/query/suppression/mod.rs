@@ -1,6 +1,12 @@
 //! Who must not be mailed, and why.
 
+mod current;
+mod exported;
+
 use rusqlite::named_params;
+
+pub use current::{Current, current};
+pub use exported::{Exported, Last, entries, last};
 
 use super::{Database, Error};
 
@@ -27,7 +33,7 @@ super::row! {
 super::row! {
     /// One thing that speaks for or against mailing an address.
     pub struct Event {
-        /// `complaint`, `unsubscribe`, `add`, `lift`, or `ignored`: a complaint that had no effect.
+        /// `complaint`, `unsubscribe`, `add`, `lift`, …, or `ignored`: a complaint that had no effect.
         kind: String,
         /// The From domain it is about; empty is every domain.
         scope: String,
@@ -47,8 +53,42 @@ super::row! {
         trusted: Option<bool>,
         /// Why, or why not.
         trust_reason: Option<String>,
-        /// Where the message was found.
+        /// Where the message was found first.
         origin: Option<String>,
+        /// The mail complained about was ours.
+        about_us: Option<bool>,
+        /// How many mails the complaint stands for.
+        incidents: Option<i64>,
+        /// The address the mail complained about came from.
+        source_ip: Option<String>,
+        /// From domain of that mail.
+        header_from: Option<String>,
+        /// Message-ID of that mail.
+        message_id: Option<String>,
+        /// Subject of that mail.
+        subject: Option<String>,
+        /// What wrote the complaint.
+        user_agent: Option<String>,
+        /// Where in the complaint the address was found.
+        recipient_via: Option<String>,
+        /// What it is.
+        recipient_status: Option<String>,
+        /// How it is spelled there.
+        recipient_spelled: Option<String>,
+        /// The fields of the complaint, JSON array of [name, value].
+        fields: Option<String>,
+        /// Row id of the message that brought the complaint.
+        message: Option<i64>,
+        /// Its SHA-256, hexadecimal.
+        sha256: Option<String>,
+        /// When it was kept.
+        seen_at: Option<i64>,
+        /// `pass`, `fail` or `none`: how the own server authenticated it.
+        auth: Option<String>,
+        /// The aligned domain that passed.
+        auth_domain: Option<String>,
+        /// Every place in IMAP folders where it was found, JSON array.
+        places: Option<String>,
     }
 }
 

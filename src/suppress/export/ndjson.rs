@@ -1,39 +1,32 @@
-//! One JSON object a line, with the same keys as the columns of `v_suppression`.
+//! One JSON object a line, with the keys of `v_suppression`, and `state`.
 
-use std::io::{self, Write};
+use super::{Format, List, Refused, Removal, Row, Same, json, text};
 
-use super::{Row, Written, check_address, ordered};
+/// `until_at` is `null` for never; `since_at` is `null` where the state is `removed`.
+pub const FORMAT: Format = Format {
+    name: "ndjson",
+    about: "one JSON object per line, for an address and From domain",
+    extension: "ndjson",
+    lists: &[List::lines("", row)],
+    list: |_| 0,
+    same: Same::Scope,
+    sheet: false,
+    marks_pending: true,
+    removal: Removal::Marked,
+};
 
-/// Writes an object for each row; `until_at` is `null` for never.
-///
-/// # Errors
-/// Those of `out`, and an address with control characters.
-pub fn write(rows: &[Row], mut out: impl Write) -> io::Result<Written> {
-    let mut written = Written::default();
-    for row in ordered(rows) {
-        check_address(&row.address)?;
-        serde_json::to_writer(&mut out, row)?;
-        out.write_all(b"\n")?;
-        written.rows += 1;
-    }
-    out.flush()?;
-    Ok(written)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::rows;
-    use super::*;
-
-    #[test]
-    fn exact_bytes() {
-        let mut out = Vec::new();
-        let written = write(&rows()[2..4], &mut out).expect("a vector takes everything");
-        let expected = "{\"address\":\"\\\"a b,c\\\"@isp.example\",\"reason\":\"abuse\",\"scope\":\"example.com\",\
-            \"since_at\":1755684000,\"until_at\":null,\"evidence\":\"complaint 1\"}\n\
-            {\"address\":\"Alice@isp.example\",\"reason\":\"abuse\",\"scope\":\"\",\
-            \"since_at\":1755684000,\"until_at\":1800000000,\"evidence\":\"complaint 1\"}\n";
-        assert_eq!(String::from_utf8(out).expect("text"), expected);
-        assert_eq!(written, Written { rows: 2, unsafe_addresses: Vec::new() });
-    }
+fn row(row: &Row, out: &mut Vec<u8>) -> Result<(), Refused> {
+    let time = |at: Option<i64>| at.map_or_else(|| "null".to_owned(), |at| at.to_string());
+    text("{\"address\":", out);
+    json(&row.address, out);
+    text(",\"reason\":", out);
+    json(&row.reason, out);
+    text(",\"scope\":", out);
+    json(&row.scope, out);
+    text(&format!(",\"since_at\":{},\"until_at\":{},\"evidence\":", time(row.since_at), time(row.until_at)), out);
+    json(&row.evidence, out);
+    text(",\"state\":", out);
+    json(row.state.as_str(), out);
+    text("}\n", out);
+    Ok(())
 }
