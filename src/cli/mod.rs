@@ -190,12 +190,14 @@ impl From<io::Error> for Error {
     }
 }
 
-/// One line on standard error, sanitized, with our name. Nothing useful can be done if that fails.
+/// Lines on standard error, sanitized, with our name; each in one piece, because runs may share a log. Nothing useful
+/// can be done if that fails.
 fn say(text: impl Display) {
     let text = text.to_string();
     let mut stderr = io::stderr().lock();
     for line in text.lines() {
-        let _ = writeln!(stderr, "dmarcdb: {}", Untrusted(line));
+        let line = format!("dmarcdb: {}\n", Untrusted(line));
+        let _ = stderr.write_all(line.as_bytes());
     }
 }
 

@@ -222,7 +222,7 @@ impl Store {
         Ok(kept)
     }
 
-    /// What could not be taken from its source before is no problem any more.
+    /// What could not be taken from its source before is no problem any more, and neither are the folders in which it lies.
     fn replace_untaken(&mut self, arrival: &Arrival<'_>, message: i64) -> rusqlite::Result<()> {
         if self.untaken.is_none() {
             self.untaken = Some(message::untaken(&self.connection)?);
@@ -230,11 +230,12 @@ impl Store {
         if self.untaken.as_ref().is_none_or(HashSet::is_empty) {
             return Ok(());
         }
-        let origin = arrival.origin.to_string();
-        match self.untaken.as_ref().is_some_and(|untaken| untaken.contains(&origin)) {
-            true => message::replace_untaken(&self.connection, &origin, message),
-            false => Ok(()),
+        let mut places = vec![arrival.origin.to_string()];
+        if let Origin::File { path, .. } = arrival.origin {
+            places.extend(path.ancestors().map(|path| path.display().to_string()));
         }
+        places.retain(|place| self.untaken.as_ref().is_some_and(|untaken| untaken.contains(place)));
+        places.iter().try_for_each(|place| message::replace_untaken(&self.connection, place, message))
     }
 
     /// A message that was seen before. Its bytes are the same, but a newer reader, or one with wider bounds, may find

@@ -119,9 +119,9 @@ impl Error {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Disk { path, reason },
             ErrorKind::OutOfMemory => Error::Strained { path, reason },
             _ => match error.raw_os_error() {
-                // EIO; ENFILE and EMFILE.
+                // EIO; ENFILE, EMFILE and ENOLCK.
                 Some(5) => Error::Disk { path, reason },
-                Some(23 | 24) => Error::Strained { path, reason },
+                Some(23 | 24 | 37) => Error::Strained { path, reason },
                 _ => Error::CannotCreate { path, reason },
             },
         }

@@ -24,4 +24,5 @@ mod store;
 mod strangers;
 mod support;
 mod tls;
+mod torture;
 mod trust;

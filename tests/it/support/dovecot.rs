@@ -191,6 +191,18 @@ impl Dovecot {
         files
     }
 
+    /// Lets the UIDs of an INBOX that nobody has opened yet begin at `uid`.
+    pub fn next_uid(&self, user: &str, uid: u32) {
+        let path = self.maildir(user, "INBOX").join("dovecot-uidlist");
+        fs::write(&path, format!("3 V1700000000 N{uid} G0123456789abcdef0123456789abcdef\n")).unwrap();
+        self.owner.give(&path);
+    }
+
+    /// Removes a user's mail.
+    pub fn forget_user(&self, user: &str) {
+        let _ = fs::remove_dir_all(self.path("home").join(user));
+    }
+
     /// Makes the folder lose its UIDs: it gets another UIDVALIDITY.
     pub fn forget_uids(&self, user: &str, folder: &str) {
         for entry in fs::read_dir(self.maildir(user, folder)).unwrap() {
