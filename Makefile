@@ -4,7 +4,7 @@ CARGO   ?= cargo
 DMARCDB  = target/release/dmarcdb
 DEMO     = $(DMARCDB) --db demo.sqlite --config samples/dmarcdb.toml
 
-.PHONY: help demo release test check fmt clippy doc advisories samples bench fuzz clean
+.PHONY: help demo release test check fmt clippy doc advisories samples bench fuzz torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,13 +32,19 @@ demo: release ## build, read samples/mail into demo.sqlite, show a week of it
 release: ## build the release binary
 	$(CARGO) build --release --locked
 
-test: ## run every test; installs Debian's dovecot-imapd when it is missing and we are root
-	@if [ ! -x /usr/sbin/dovecot ] && ! command -v dovecot >/dev/null; then \
+# What the tests start or run the binary under: a real IMAP server, and a way to make system calls fail.
+TEST_PACKAGES = dovecot-imapd strace
+
+test: ## run every test; installs Debian's dovecot-imapd and strace when they are missing and we are root
+	@missing=; \
+	[ -x /usr/sbin/dovecot ] || command -v dovecot >/dev/null || missing=1; \
+	command -v strace >/dev/null || missing=1; \
+	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "installing dovecot-imapd, which the tests of fetch start on a loopback port"; \
-			apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends dovecot-imapd; \
+			echo "installing $(TEST_PACKAGES), which the tests run on this machine only"; \
+			apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(TEST_PACKAGES); \
 		else \
-			echo "The tests of fetch need Dovecot. As root:  apt-get install --no-install-recommends dovecot-imapd" >&2; exit 1; \
+			echo "The tests need $(TEST_PACKAGES). As root:  apt-get install --no-install-recommends $(TEST_PACKAGES)" >&2; exit 1; \
 		fi; \
 	fi
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
@@ -63,6 +69,9 @@ samples: ## write samples/ again from samples/make.py (needs python3)
 
 advisories: ## look the dependencies up in the RustSec database
 	@.ci/advisories
+
+torture: ## every fault at every point, an hour at most, with a table of points and violations
+	DMARCDB_TORTURE=full $(CARGO) test --locked --release --test it torture -- --nocapture --test-threads 1
 
 bench: ## speed and memory, each beside its floor
 	$(CARGO) bench --locked --bench ingest

@@ -260,7 +260,7 @@ fn create(path: &Path) -> Result<(), Error> {
 
 /// Turns away what is no database of ours before SQLite touches it.
 fn probe(path: &Path) -> Result<(), Error> {
-    let cannot = |error: std::io::Error| Error::CannotCreate { path: path.to_owned(), reason: error.to_string() };
+    let cannot = |error: std::io::Error| Error::from_system(path, &error);
     match probe::looks(path).map_err(cannot)? {
         Looks::Empty | Looks::Database => Ok(()),
         Looks::Foreign => Err(Error::Foreign(path.to_owned())),

@@ -120,8 +120,8 @@ pub fn mixture(tag: &str) -> Vec<Delivered> {
 pub enum Mail<'a> {
     /// In the folder `mail` of the place.
     Files,
-    /// In the INBOX of `user`; what is kept is moved to `Done`. `port` may be that of a relay.
-    Imap { server: &'a Dovecot, user: String, port: u16 },
+    /// In the INBOX of `user`; what is kept is moved to `Done`.
+    Imap { server: &'a Dovecot, user: String },
 }
 
 /// One place.
@@ -149,7 +149,7 @@ impl<'a> Site<'a> {
         );
         place.write("config.toml", config);
         server.create_folder(user, "INBOX");
-        let mail = Mail::Imap { server, user: user.into(), port };
+        let mail = Mail::Imap { server, user: user.into() };
         Site { place, mail, delivered: Vec::new(), taken_away: Vec::new() }
     }
 
@@ -405,10 +405,10 @@ impl Kept {
         }
         let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
         kept.problems = usize::try_from(number("SELECT count(*) FROM problem WHERE solved_at IS NULL")?).unwrap();
-        // Under an older UIDVALIDITY there is nothing left to be done.
+        // Under an older UIDVALIDITY, or on another server, there is nothing left to be done.
         let unsettled = number(
             "SELECT count(*) FROM place p JOIN mailbox m ON m.id = p.mailbox WHERE p.settled = 0 \
-             AND m.id = (SELECT max(id) FROM mailbox n WHERE n.server = m.server AND n.folder = m.folder)",
+             AND m.id = (SELECT max(id) FROM mailbox)",
         )?;
         kept.unsettled = usize::try_from(unsettled).unwrap();
         Ok(Ok(kept))
