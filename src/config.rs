@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key with a default, every mistake named with its line.
 
 mod account;
+mod oauth;
 mod password;
 mod reader;
 
@@ -9,8 +10,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::limits::Limits;
-pub use account::Account;
-pub use password::Password;
+pub use account::{Account, Login};
+pub use oauth::{Flow, OAuth};
+pub use password::{Password, Reading};
 use reader::{Mistake, Reader, Section};
 
 /// The whole configuration.
@@ -22,7 +24,8 @@ pub struct Config {
     pub own_domains: Vec<String>,
     /// Whose `Authentication-Results` to believe: the authserv-id of our own receiving server (RFC 8601, section 2.5).
     pub authserv_id: Option<String>,
-    /// Domains that may send complaints, beside the built-in list of feedback loops; in lower-case ASCII.
+    /// Who may send complaints beside the built-in list of feedback loops: domains, `@domain` for one without those below
+    /// it, and addresses; in lower case.
     pub feedback_senders: Vec<String>,
     /// Bounds on what strangers send.
     pub limits: Limits,
@@ -74,6 +77,15 @@ impl Config {
         include_str!("config/template.toml")
     }
 
+    /// The environment variables that hold secrets: no business of the commands that are run.
+    pub fn secret_variables(&self) -> Vec<String> {
+        let secrets = self.accounts.iter().filter_map(|account| match &account.login {
+            Login::Password(password) => Some(password),
+            Login::OAuth { oauth, .. } => oauth.client_secret.as_ref(),
+        });
+        secrets.filter_map(Password::variable).map(str::to_owned).collect()
+    }
+
     fn read(path: &Path) -> Result<Config, String> {
         let problem = |what: &str| format!("{}: {what}", path.display());
         let file = fs::File::open(path).map_err(|error| problem(&error.to_string()))?;
@@ -103,7 +115,7 @@ impl Config {
         self.db = reader.path(top, "db");
         self.own_domains = reader.domains(top, "own_domains");
         self.authserv_id = reader.text(top, "authserv_id");
-        self.feedback_senders = reader.domains(top, "feedback_senders");
+        self.feedback_senders = reader.senders(top, "feedback_senders");
         if let Some(section) = reader.section(top, "limits") {
             take_limits(&mut self.limits, reader, &section);
         }
@@ -183,7 +195,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::source::imap::{After, Tls};
+    use crate::source::imap::{After, Auth, Tls};
 
     fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
         Config::parse(text, Path::new("/etc/dmarcdb"))
@@ -218,7 +230,7 @@ mod tests {
         assert_eq!((account.port, account.tls), (1993, Tls::StartTls));
         assert_eq!(account.ca_file.as_deref(), Some(Path::new("/etc/dmarcdb/ca.pem")));
         assert_eq!(account.after, After::Move("Done/2026".into()));
-        assert_eq!(account.password, Password::Command("pass show dmarc".into()));
+        assert_eq!(account.login, Login::Password(Password::Command("pass show dmarc".into())));
         assert_eq!(account.timeouts.run.as_secs(), 60);
     }
 
@@ -284,9 +296,74 @@ mod tests {
         check(&with("folders = [\"A\", \"A\"]"), &["6: `folders`: `A` is there twice"]);
         check(&with("password = \"x\""), &["6: a password does not belong in this file"]);
         check(&with("password_command = \"x\""), &["6: more than one"]);
+        check(&with("password_credential = \"x\""), &["6: more than one source of the password"]);
+        check(
+            &ACCOUNT.replace("env", "credential").replace("\"P\"", "\"a/b\""),
+            &["5: `password_credential`: is the name"],
+        );
+        check(&with("feedback = 1"), &["6: `feedback`: expected `true` or `false`"]);
+        check("feedback_senders = [\"a b\"]\n", &["1: `feedback_senders`: `a b` is neither"]);
+        check(&with("idle_seconds = 1800"), &["6: `idle_seconds`: expected a whole number from 1 to 1740"]);
+        check(&with("auth = \"oauth\""), &["6: `auth`: `oauth` is not one of"]);
+        check(&with("auth = \"xoauth2\""), &["6: `auth`: tokens need a section"]);
+        check(&with("[account.oauth]"), &["6: `[account.oauth]` is for"]);
+        let token = |more: &str| {
+            let account = ACCOUNT.replace("password_env = \"P\"", "auth = \"xoauth2\"");
+            format!("{account}[account.oauth]\n{more}\n")
+        };
+        check(&token(""), &["6: `client_id` is missing", "6: `token_url` is missing"]);
+        let own = "client_id = \"i\"\ntoken_url = ";
+        check(&token(&format!("{own}\"http://example.com/\"")), &["8: `token_url`: `http://example.com/` is no https"]);
+        check(&token(&format!("{own}\"http://127.0.0.1.example.com/\"")), &["8: `token_url`"]);
+        check(&token(&format!("{own}\"http://localhost@example.com/\"")), &["8: `token_url`"]);
+        check(
+            &token("provider = \"gogle\"\nclient_id = \"i\""),
+            &["6: `token_url` is", "7: `provider`: `gogle` is not one"],
+        );
+        check(&token("provider = \"google\"\nclient_id = \"i\"\nclient_secret = \"s\""), &["9: a secret does not"]);
+        check(
+            &token("provider = \"microsoft\"\nclient_id = \"i\"\nflow = \"client_credentials\"\ntenant = \"a/b\""),
+            &["6: `flow = \"client_credentials\"` needs", "10: `tenant`: expected"],
+        );
         check(&with("pasword_file = \"x\""), &["6: unknown key `pasword_file`; did you mean `password_file`?"]);
         check(&with("host = 3"), &["6: duplicate key"]);
         check(&ACCOUNT.replace("imap.", "imap://"), &["3: `host`: `imap://example.com` is not"]);
+    }
+
+    #[test]
+    fn reads_how_tokens_are_had() {
+        let oauth = |more: &str| {
+            let account = ACCOUNT.replace("password_env = \"P\"", "auth = \"oauthbearer\"");
+            let config = parse(&format!("{account}[account.oauth]\nclient_id = \"i\"\n{more}")).unwrap();
+            match config.accounts.into_iter().next().unwrap().login {
+                Login::OAuth { auth: Auth::OAuthBearer, oauth } => oauth,
+                other => panic!("{other:?}"),
+            }
+        };
+        let google = oauth("provider = \"google\"\nclient_secret_env = \"S\"");
+        assert_eq!(google.token_url, "https://oauth2.googleapis.com/token");
+        assert_eq!((google.device_url, google.flow), (None, Flow::Refresh));
+        assert_eq!(google.token_file, Path::new("/var/lib/dmarcdb/oauth-a.json"));
+        assert_eq!(google.client_secret, Some(Password::Env("S".into())));
+        let microsoft = oauth("provider = \"microsoft\"\ntenant = \"contoso.example\"\ntoken_file = \"t\"");
+        assert!(microsoft.token_url.contains("/contoso.example/") && microsoft.device_url.is_some());
+        assert!(microsoft.scope.contains("offline_access"));
+        assert_eq!(microsoft.token_file, Path::new("/etc/dmarcdb/t"));
+        let own = oauth("token_url = \"http://127.0.0.1:8080/token\"\nscope = \"mail\"");
+        assert_eq!((own.token_url.as_str(), own.scope.as_str()), ("http://127.0.0.1:8080/token", "mail"));
+    }
+
+    #[test]
+    fn folders_for_feedback_are_read_too() {
+        let text = format!("{ACCOUNT}folders = [\"INBOX\", \"A\"]\nfeedback_folders = [\"inbox\", \"FBL\"]\n");
+        let account = &parse(&text).unwrap().accounts[0];
+        assert_eq!(account.folders, ["INBOX", "A", "FBL"]);
+        assert_eq!(account.feedback_folders, ["INBOX", "FBL"]);
+    }
+
+    #[test]
+    fn secrets_in_variables_are_known() {
+        assert_eq!(parse(ACCOUNT).unwrap().secret_variables(), ["P"]);
     }
 
     #[test]
@@ -349,10 +426,12 @@ mod tests {
         let mut limits = Limits::default();
         let bounds = bounds(&mut limits);
         let keys = bounds.iter().map(|(key, _)| *key).chain(KEYS.iter().copied());
-        for key in keys.chain(account::KEYS.iter().copied()) {
+        let keys = keys.chain(account::KEYS.iter().copied()).chain(oauth::KEYS.iter().copied());
+        for key in keys {
             let there = text.lines().any(|line| {
                 let line = line.trim_start_matches("# or: ");
-                line.starts_with(&format!("{key} = ")) || line == format!("[{key}]") || line == format!("[[{key}]]")
+                line.starts_with(&format!("{key} = "))
+                    || ["[KEY]", "[[KEY]]", "[account.KEY]"].iter().any(|section| line == section.replace("KEY", key))
             });
             assert!(there, "{key}");
         }

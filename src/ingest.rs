@@ -44,10 +44,33 @@ pub struct Options {
     pub now: i64,
     /// Whether the source flags, moves or deletes what is kept.
     pub settles: bool,
-    /// Whether this source is known to feedback loops only.
-    pub reserved: bool,
+    /// Which messages come from where only feedback loops write to.
+    pub reserved: Reserved,
     /// Read and count, but keep nothing and leave the source alone.
     pub dry_run: bool,
+}
+
+/// What is known to feedback loops only, so that complaints in it are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reserved {
+    /// Nothing.
+    #[default]
+    No,
+    /// The whole source.
+    All,
+    /// These folders of it.
+    Folders(Vec<String>),
+}
+
+impl Reserved {
+    fn holds(&self, origin: &Origin) -> bool {
+        match (self, origin) {
+            (Reserved::No, _) => false,
+            (Reserved::All, _) => true,
+            (Reserved::Folders(folders), Origin::Imap { mailbox, .. }) => folders.contains(&mailbox.folder),
+            (Reserved::Folders(_), _) => false,
+        }
+    }
 }
 
 /// What a run did. The five outcomes add up to `messages`.
@@ -283,7 +306,7 @@ impl Taker<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let Some(taken) = self.source.next().map_err(Error::Source)? else { return Ok(()) };
+            let Some(taken) = self.source.next().map_err(|error| self.failed(error))? else { return Ok(()) };
             *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = self.source.remaining();
             let weight = match &taken {
                 Taken::Message(message) => message.bytes.len() as u64,
@@ -296,8 +319,13 @@ impl Taker<'_> {
         Ok(())
     }
 
+    /// A source that was asked to stop has nothing else to say.
+    fn failed(&self, error: source::Error) -> Error {
+        if self.stop.load(Ordering::Relaxed) { Error::Stopped } else { Error::Source(error) }
+    }
+
     fn settle(&mut self, batch: &[(Origin, Fate)]) -> Result<(), Error> {
-        let done = self.source.settle(batch).map_err(Error::Source)?;
+        let done = self.source.settle(batch).map_err(|error| self.failed(error))?;
         // The writer's end is open until this thread has ended.
         let _ = self.to_confirm.send(done);
         Ok(())
@@ -419,15 +447,15 @@ impl Writer<'_> {
                     received_at: None,
                     seen_at: *now,
                     settles: *settles,
-                    reserved: *reserved,
+                    reserved: reserved.holds(&origin),
                 };
                 let kept = self.store.keep_refused(&arrival, bytes, &refused)?;
                 Ok((origin, kept))
             }
             What::Read { message, sha256, name, reading } => {
                 let Message { origin, bytes, received_at } = message;
-                let arrival =
-                    Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved: *reserved };
+                let reserved = reserved.holds(&origin);
+                let arrival = Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved };
                 let read =
                     store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading: *reading, settings };
                 let kept = self.store.keep(&arrival, read, ours)?;

@@ -25,6 +25,7 @@
 //! | `suppress` | the rules from complaint to suppression, pure; the export formats       | `report`, `query` |
 //! | `store`    | `schema.sql`, migrations, one insert file per kind                      | `report`, `reading`, `source`'s words, `suppress`'s rules |
 //! | `ingest`   | take, read on all cores, keep in batches, settle; the tally             | `source`, `reading`, `store` |
+//! | `oauth`    | access tokens instead of passwords; the one file they are kept in        | `source` |
 //! | `query`    | one question = one `.sql` beside one `.rs`                              | `store`'s read-only connection |
 //! | `render`   | rows -> table, JSON, NDJSON, CSV; sanitizes for each                    | `query`'s rows |
 //! | `cli`      | one file per command; exit statuses; raw options become settings once   | everything; nobody knows `cli` |
@@ -37,6 +38,7 @@ pub mod config;
 pub mod ingest;
 pub mod limits;
 pub mod mail;
+pub mod oauth;
 pub mod problem;
 pub mod query;
 pub mod reading;

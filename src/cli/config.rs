@@ -5,10 +5,12 @@ use std::io::{self, ErrorKind as Io, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::login::Door;
+use super::run::source_error;
 use super::{Context, Error, Status};
 use crate::config::{Account, Config};
 use crate::render::sanitize::Untrusted;
-use crate::source;
+use crate::source::Stop;
 use crate::source::imap::ImapSource;
 
 /// Options of `dmarcdb config`.
@@ -135,8 +137,8 @@ fn first(before: Status, now: Status) -> Status {
 }
 
 fn try_account(config: &Config, account: &Account) -> Result<Vec<String>, Error> {
-    let account = account.open(&config.limits).map_err(|text| Error::new(Status::Configuration, text))?;
-    ImapSource::list(&account).map_err(|error| Error::new(status(error.kind), error))
+    let account = Door::new(config, account, Stop::default()).open()?;
+    ImapSource::list(&account).map_err(|error| source_error(&error))
 }
 
 /// A folder may be listed below the prefix of the user's namespace, which need not be written.
@@ -146,14 +148,4 @@ fn is_among(folder: &str, listed: &[String]) -> bool {
             || name.strip_prefix("INBOX/") == Some(folder)
             || name.eq_ignore_ascii_case("INBOX") && folder.eq_ignore_ascii_case("INBOX")
     })
-}
-
-fn status(kind: source::ErrorKind) -> Status {
-    match kind {
-        source::ErrorKind::Temporary => Status::Temporary,
-        source::ErrorKind::Protocol => Status::Protocol,
-        source::ErrorKind::Login => Status::Permission,
-        source::ErrorKind::Configuration => Status::Configuration,
-        source::ErrorKind::Io => Status::Io,
-    }
 }

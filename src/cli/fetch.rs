@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use super::run::{self, Run, source_error};
+use super::login::Door;
+use super::run::{self, Run};
 use super::{Context, Error, Status};
 use crate::config::{self, Config};
-use crate::source::imap::{After, ImapSource, Known, Resume};
+use crate::ingest::Reserved;
+use crate::source::imap::{After, ImapSource, Known, Resume, Waiting};
+use crate::store::Store;
 
 /// Options of `dmarcdb fetch`.
 #[derive(Debug, clap::Args)]
@@ -98,40 +101,85 @@ fn fetch(
     args: &Args,
     warned: &mut bool,
 ) -> Result<(), Error> {
-    let mut imap = account.open(&config.limits).map_err(|error| Error::new(Status::Configuration, error))?;
-    if args.dry_run {
-        imap.after = After::Keep;
+    let settles = account.after != After::Keep && !args.dry_run;
+    let server = account.server();
+    context.detail(format_args!("account `{}`: {server}", account.name));
+    let resume = resume(run.store(), &server, settles)?;
+    let mut door = Door::new(config, account, run.stop());
+    let mut source = door.connect(resume, |imap| {
+        if args.dry_run {
+            imap.after = After::Keep;
+        }
+    })?;
+    let result = run.source(&mut source, settles, reserved(account), false);
+    *warned |= tell(context, &mut source);
+    if !args.dry_run {
+        note(run.store_mut(), &mut source)?;
     }
-    let settles = imap.after != After::Keep;
-    let server = imap.server();
-    let store_error = |error| run::store_error(&error);
-    let progress = run.store().progress(&server).map_err(store_error)?;
+    result?;
+    more_waits(account, source.waiting())?;
+    if !args.dry_run {
+        run.store_mut().reached_end(&server, context.now).map_err(|error| run::store_error(&error))?;
+    }
+    Ok(())
+}
+
+/// From where to go on. What was not settled is repeated only by who settles.
+pub fn resume(store: &Store, server: &str, settles: bool) -> Result<Resume, Error> {
+    let progress = store.progress(server).map_err(|error| run::store_error(&error))?;
     let mailboxes = progress.into_iter().map(|progress| Known {
         mailbox: progress.mailbox,
         cursor_uid: progress.cursor_uid,
         retry: progress.deferred,
         unsettled: if settles { progress.unsettled } else { Vec::new() },
     });
-    context.detail(format_args!("account `{}`: {server}", account.name));
-    let mut source =
-        ImapSource::connect(imap, Resume { mailboxes: mailboxes.collect() }).map_err(|error| source_error(&error))?;
-    let result = run.source(&mut source, settles, false, false);
+    Ok(Resume { mailboxes: mailboxes.collect() })
+}
+
+/// What of an account only feedback loops write to.
+pub fn reserved(account: &config::Account) -> Reserved {
+    match account.feedback {
+        true => Reserved::All,
+        false if account.feedback_folders.is_empty() => Reserved::No,
+        false => Reserved::Folders(account.feedback_folders.clone()),
+    }
+}
+
+/// Tells what the source noticed; whether there was a warning.
+pub fn tell(context: &Context, source: &mut ImapSource) -> bool {
     for notice in source.take_notices() {
         context.detail(notice);
     }
-    for warning in source.take_warnings() {
+    let warnings = source.take_warnings();
+    for warning in &warnings {
         context.note(warning);
-        *warned = true;
     }
-    if !args.dry_run {
-        let store = run.store_mut();
-        store.confirm(&source.take_repeated()).map_err(store_error)?;
-        store.forget_deferred(&source.take_gone()).map_err(store_error)?;
-        if result.is_ok() {
-            store.reached_end(&server, context.now).map_err(store_error)?;
-        }
+    !warnings.is_empty()
+}
+
+/// Notes in the database what the source learned beside messages.
+pub fn note(store: &mut Store, source: &mut ImapSource) -> Result<(), Error> {
+    store
+        .confirm(&source.take_repeated())
+        .and_then(|()| store.forget_deferred(&source.take_gone()))
+        .map_err(|error| run::store_error(&error))
+}
+
+/// An error when the run ended at its bound and left something.
+fn more_waits(account: &config::Account, waiting: Waiting) -> Result<(), Error> {
+    let Waiting { messages, at_least } = waiting;
+    if messages == 0 && !at_least {
+        return Ok(());
     }
-    result
+    let (at_least, are) = (if at_least { "at least " } else { "" }, if messages == 1 { "is" } else { "are" });
+    Err(Error::new(
+        Status::Temporary,
+        format_args!(
+            "account `{}`: {at_least}{messages} more {are} waiting: a bound of this run is reached (`run_messages`, \
+             `run_bytes`), the next one goes on from here",
+            account.name
+        ),
+    ))
 }
 
 /// Tells the lighter of two failures at once and keeps the graver one for the end.

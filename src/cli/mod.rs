@@ -2,6 +2,7 @@
 //! Knows every room; no room knows it.
 
 pub mod answer;
+pub mod auth;
 pub mod backup;
 pub mod complaints;
 pub mod completions;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod doctor;
 pub mod fetch;
 pub mod ingest;
+pub mod login;
 pub mod man;
 pub mod messages;
 pub mod problems;
@@ -96,6 +98,8 @@ enum Command {
     Backup(backup::Args),
     /// Take away what is older than you keep
     Prune(prune::Args),
+    /// Log in to an account by OAuth 2.0, once
+    Auth(auth::Args),
     /// Write or check the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -267,6 +271,7 @@ fn run() -> ExitCode {
         Command::Doctor(args) => doctor::run(&context, args),
         Command::Backup(args) => backup::run(&context, args),
         Command::Prune(args) => prune::run(&context, args),
+        Command::Auth(args) => auth::run(&context, args),
         Command::Config(args) => config::run(&context, args),
         Command::Completions(args) => completions::run(&context, args),
         Command::Man(args) => man::run(&context, args),

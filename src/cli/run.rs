@@ -1,7 +1,7 @@
 //! What `fetch` and `ingest` share: settings for the pipeline, signals, progress, and telling what was done.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::{Context, Error, Status};
 use crate::config::Config;
-use crate::ingest::{self, Observer, Options, Tally};
+use crate::ingest::{self, Observer, Options, Reserved, Tally};
 use crate::reading;
 use crate::render::sanitize::Untrusted;
-use crate::source::{self, Origin, Source};
+use crate::source::{self, Origin, Source, Stop};
 use crate::store::{self, Kept, Ours, Retried, Store};
 
 /// How to print what was done.
@@ -30,7 +30,7 @@ pub struct Run<'a> {
     context: &'a Context,
     store: Store,
     options: Options,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     tally: Tally,
 }
 
@@ -44,30 +44,16 @@ impl<'a> Run<'a> {
     pub fn open(context: &'a Context, config: &Config, dry_run: bool) -> Result<Self, Error> {
         let path = context.db_path(config);
         let store = Store::open(&path).map_err(|error| store_error(&error))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            let status = Status::Temporary as i32;
-            signal_hook::flag::register_conditional_shutdown(signal, status, stop.clone())
-                .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
-                .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
-        }
+        let stop = Stop::new(stop_on_signal()?);
         // A write beyond the limit on file sizes is to fail, not to end the process.
         signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))
             .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
-        let options = Options {
-            reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
-            ours: Ours {
-                own_domains: config.own_domains.clone(),
-                feedback_senders: config.feedback_senders.clone(),
-                kept_bytes: config.limits.kept_bytes,
-            },
-            readers: std::thread::available_parallelism().map_or(1, usize::from),
-            now: context.now,
-            settles: false,
-            reserved: false,
-            dry_run,
-        };
-        Ok(Run { context, store, options, stop, tally: Tally::default() })
+        Ok(Run { context, store, options: options(context, config, dry_run), stop, tally: Tally::default() })
+    }
+
+    /// Set when a signal asks to stop.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// The database, for what a source needs to know before it starts.
@@ -82,7 +68,7 @@ impl<'a> Run<'a> {
 
     /// Whether a signal asked to stop.
     pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.is_set()
     }
 
     /// Runs one source. `tell` prints each problem on standard error.
@@ -93,12 +79,12 @@ impl<'a> Run<'a> {
         &mut self,
         source: &mut (dyn Source + Send),
         settles: bool,
-        reserved: bool,
+        reserved: Reserved,
         tell: bool,
     ) -> Result<(), Error> {
         let options = Options { settles, reserved, ..self.options.clone() };
         let mut watcher = Watcher { context: self.context, bar: self.context.progress().then(bar), tell };
-        let (tally, result) = ingest::run(source, &mut self.store, &options, &self.stop, &mut watcher);
+        let (tally, result) = ingest::run(source, &mut self.store, &options, self.stop.flag(), &mut watcher);
         if let Some(bar) = watcher.bar {
             bar.finish_and_clear();
         }
@@ -158,6 +144,38 @@ impl<'a> Run<'a> {
     }
 }
 
+/// A flag that SIGINT and SIGTERM set. A second signal ends the process at once.
+///
+/// # Errors
+/// The system refuses.
+pub fn stop_on_signal() -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let status = Status::Temporary as i32;
+        signal_hook::flag::register_conditional_shutdown(signal, status, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
+    }
+    Ok(stop)
+}
+
+/// What the pipeline is told, for a source that leaves mail alone.
+pub fn options(context: &Context, config: &Config, dry_run: bool) -> Options {
+    Options {
+        reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
+        ours: Ours {
+            own_domains: config.own_domains.clone(),
+            feedback_senders: config.feedback_senders.clone(),
+            kept_bytes: config.limits.kept_bytes,
+        },
+        readers: std::thread::available_parallelism().map_or(1, usize::from),
+        now: context.now,
+        settles: false,
+        reserved: Reserved::No,
+        dry_run,
+    }
+}
+
 /// What reading again came to, in messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Again {
@@ -191,14 +209,7 @@ fn run_error(error: &ingest::Error) -> Error {
 
 /// What a source's failure exits with.
 pub fn source_error(error: &source::Error) -> Error {
-    let status = match error.kind {
-        source::ErrorKind::Temporary => Status::Temporary,
-        source::ErrorKind::Protocol => Status::Protocol,
-        source::ErrorKind::Login => Status::Permission,
-        source::ErrorKind::Configuration => Status::Configuration,
-        source::ErrorKind::Io => Status::Io,
-    };
-    Error::new(status, error)
+    Error::new(error.kind.into(), error)
 }
 
 /// What a failure of the database exits with.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::source::ErrorKind;
+
 /// How a command ended. The numbers are published: see `dmarcdb help` and the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -28,6 +30,19 @@ pub enum Status {
     Permission = 77,
     /// Configuration, certificate, or a mailbox that does not exist.
     Configuration = 78,
+}
+
+impl From<ErrorKind> for Status {
+    /// What a source's failure exits with.
+    fn from(kind: ErrorKind) -> Status {
+        match kind {
+            ErrorKind::Temporary => Status::Temporary,
+            ErrorKind::Protocol => Status::Protocol,
+            ErrorKind::Login => Status::Permission,
+            ErrorKind::Configuration => Status::Configuration,
+            ErrorKind::Io => Status::Io,
+        }
+    }
 }
 
 impl From<Status> for ExitCode {

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::oauth::{self, OAuth};
 use super::password::Password;
 use super::reader::{Reader, Section, closest};
 use crate::limits::Limits;
-use crate::source::imap::{self, After, Bounds, Timeouts, Tls};
+use crate::source::Stop;
+use crate::source::imap::{self, After, Auth, Bounds, Secret, Timeouts, Tls};
 
 /// An IMAP account as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +26,14 @@ pub struct Account {
     pub ca_file: Option<PathBuf>,
     /// Who logs in.
     pub user: String,
-    /// Where the password is.
-    pub password: Password,
+    /// With what.
+    pub login: Login,
     /// The folders to take mail from; at least one.
     pub folders: Vec<String>,
+    /// Whether this mailbox is known to feedback loops only, so that complaints in it are believed.
+    pub feedback: bool,
+    /// Those of the folders that are known to feedback loops only, spelled as in `folders`.
+    pub feedback_folders: Vec<String>,
     /// What to do with messages that are kept.
     pub after: After,
     /// How long to wait.
@@ -36,6 +42,28 @@ pub struct Account {
     pub batch_messages: usize,
     /// Bytes fetched by one command.
     pub batch_bytes: u64,
+    /// Messages taken in one run; 0 is no bound.
+    pub run_messages: u64,
+    /// Bytes taken in one run; 0 is no bound.
+    pub run_bytes: u64,
+    /// With `--watch`: between two looks where the server does not tell of new mail, or not of all folders.
+    pub poll: Duration,
+    /// With `--watch`: how long to wait for the server to tell before asking again.
+    pub idle: Duration,
+}
+
+/// With what an account logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// A password.
+    Password(Password),
+    /// A token.
+    OAuth {
+        /// How the token is shown.
+        auth: Auth,
+        /// Where it comes from.
+        oauth: OAuth,
+    },
 }
 
 pub(super) const KEYS: &[&str] = &[
@@ -48,31 +76,45 @@ pub(super) const KEYS: &[&str] = &[
     "password_command",
     "password_file",
     "password_env",
+    "password_credential",
+    "auth",
+    "oauth",
     "folders",
     "after",
+    "feedback",
+    "feedback_folders",
     "connect_seconds",
     "silence_seconds",
     "command_seconds",
     "run_seconds",
     "batch_messages",
     "batch_bytes",
+    "run_messages",
+    "run_bytes",
+    "poll_seconds",
+    "idle_seconds",
 ];
 
 impl Account {
-    /// What the source needs, with the password fetched from where it is.
-    ///
-    /// # Errors
-    /// Text for people when the password cannot be had.
-    pub fn open(&self, limits: &Limits) -> Result<imap::Account, String> {
-        let password = self.password.read().map_err(|reason| format!("account `{}`: {reason}", self.name))?;
-        Ok(imap::Account {
+    /// `user@host:port`, by which the database tells servers apart.
+    pub fn server(&self) -> String {
+        format!("{}@{}:{}", self.user, self.host, self.port)
+    }
+
+    /// What the source needs, with the password or token that it logs in with.
+    pub fn open(&self, limits: &Limits, secret: Secret, stop: Stop) -> imap::Account {
+        imap::Account {
             name: self.name.clone(),
             host: self.host.clone(),
             port: self.port,
             tls: self.tls,
             ca_file: self.ca_file.clone(),
             user: self.user.clone(),
-            password,
+            auth: match &self.login {
+                Login::Password(_) => Auth::Password,
+                Login::OAuth { auth, .. } => *auth,
+            },
+            password: secret,
             folders: self.folders.clone(),
             after: self.after.clone(),
             timeouts: self.timeouts,
@@ -80,8 +122,11 @@ impl Account {
                 message_bytes: limits.message_bytes,
                 batch_messages: self.batch_messages,
                 batch_bytes: self.batch_bytes,
+                run_messages: self.run_messages,
+                run_bytes: self.run_bytes,
             },
-        })
+            stop,
+        }
     }
 }
 
@@ -101,13 +146,20 @@ pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>, others: &[Acc
     let port = reader.number(section, "port", port, 1, 65535);
     let ca_file = reader.path(section, "ca_file");
     let user = reader.required(section, "user");
-    let password = Password::take(reader, section);
-    let folders = take_folders(reader, section);
+    let login = take_login(reader, section, name.as_deref());
+    let mut folders = take_folders(reader, section);
+    let feedback = reader.flag(section, "feedback", false);
+    let feedback_folders = take_feedback_folders(reader, section, &mut folders);
     let after = take_after(reader, section, &folders);
     let timeouts = take_timeouts(reader, section);
     let bounds = Bounds::default();
     let messages = reader.number(section, "batch_messages", bounds.batch_messages as u64, 1, 10_000);
     let batch_bytes = reader.number(section, "batch_bytes", bounds.batch_bytes, 1, 1 << 30);
+    let run_messages = reader.number(section, "run_messages", bounds.run_messages, 0, u64::MAX);
+    let run_bytes = reader.number(section, "run_bytes", bounds.run_bytes, 0, u64::MAX);
+    let poll = reader.number(section, "poll_seconds", 60, 1, 86400);
+    // Past 29 minutes servers may log out whoever is silent (RFC 2177).
+    let idle = reader.number(section, "idle_seconds", 600, 1, 29 * 60);
     Some(Account {
         name: name?,
         host: host?,
@@ -115,13 +167,74 @@ pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>, others: &[Acc
         tls,
         ca_file,
         user: user?,
-        password: password?,
+        login: login?,
         folders,
+        feedback,
+        feedback_folders,
         after,
         timeouts,
         batch_messages: usize::try_from(messages).ok()?,
         batch_bytes,
+        run_messages,
+        run_bytes,
+        poll: Duration::from_secs(poll),
+        idle: Duration::from_secs(idle),
     })
+}
+
+fn take_login(reader: &mut Reader<'_>, section: &Section<'_>, name: Option<&str>) -> Option<Login> {
+    let auth = match reader.text(section, "auth").as_deref() {
+        None | Some("password") => Auth::Password,
+        Some("xoauth2") => Auth::XOAuth2,
+        Some("oauthbearer") => Auth::OAuthBearer,
+        Some(other) => {
+            not_one_of(reader, section, "auth", other, &["password", "xoauth2", "oauthbearer"]);
+            return None;
+        }
+    };
+    let password = Password::take(reader, section, "password");
+    let named = Password::is_named(section, "password");
+    let oauth = reader.section(section, "oauth");
+    match (auth, oauth) {
+        (Auth::Password, None) => {
+            if !named && !section.has("password") {
+                let text = "no password: one of `password_command`, `password_file`, `password_env` and \
+                    `password_credential` is needed";
+                reader.missing(section, text);
+            }
+            password.map(Login::Password)
+        }
+        (Auth::Password, Some(_)) => {
+            let text = "`[account.oauth]` is for `auth = \"xoauth2\"` or `auth = \"oauthbearer\"`";
+            reader.mistake(section.at("oauth"), text);
+            None
+        }
+        (_, None) => {
+            reader.mistake(section.at("auth"), "`auth`: tokens need a section `[account.oauth]`");
+            None
+        }
+        (auth, Some(oauth)) => {
+            if named {
+                reader.mistake(section.at("auth"), "`auth`: a token and a password are one too many");
+            }
+            oauth::take(reader, &oauth, name).map(|oauth| Login::OAuth { auth, oauth })
+        }
+    }
+}
+
+/// Folders that are reserved for feedback loops are read like the others, so they need not be named twice.
+fn take_feedback_folders(reader: &mut Reader<'_>, section: &Section<'_>, folders: &mut Vec<String>) -> Vec<String> {
+    let mut reserved = Vec::new();
+    for (_, folder) in reader.texts(section, "feedback_folders").unwrap_or_default() {
+        match folders.iter().find(|known| same_folder(known, &folder)) {
+            Some(known) => reserved.push(known.clone()),
+            None => {
+                folders.push(folder.clone());
+                reserved.push(folder);
+            }
+        }
+    }
+    reserved
 }
 
 fn take_host(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<String> {
@@ -163,7 +276,7 @@ fn is_loopback(host: &str) -> bool {
     )
 }
 
-fn not_one_of(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, found: &str, words: &[&str]) {
+pub(super) fn not_one_of(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, found: &str, words: &[&str]) {
     let hint = closest(found, words).map(|word| format!("; did you mean `{word}`?"));
     let text = format!("`{found}` is not one of {}{}", words.join(", "), hint.unwrap_or_default());
     reader.wrong(section.at(key), key, text);

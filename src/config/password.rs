@@ -1,4 +1,5 @@
-//! Where a password is, and how to get it: never in the configuration itself, never on a command line of ours.
+//! Where a password or another secret is, and how to get it: never in the configuration itself, never on a command line
+//! of ours, never in the environment of what we start.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
@@ -13,9 +14,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::reader::{Reader, Section};
+use crate::source::Stop;
 use crate::source::imap::Secret;
 
-/// Where a password is.
+/// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
     /// The first line that this command prints, run by `sh -c`.
@@ -24,6 +26,17 @@ pub enum Password {
     File(PathBuf),
     /// The value of this environment variable.
     Env(String),
+    /// The first line of this file in the folder of credentials that systemd gives a service (`LoadCredential=`).
+    Credential(String),
+}
+
+/// What reading a secret depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// Environment variables that hold secrets, which a command must not see.
+    pub hidden: &'a [String],
+    /// Ends the wait for a command.
+    pub stop: &'a Stop,
 }
 
 /// How long a command may take.
@@ -32,51 +45,69 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LENGTH: u64 = 64 << 10;
 
 impl Password {
-    /// The one source that an account must name.
-    pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Password> {
-        let keys = ["password_command", "password_file", "password_env"];
-        let named: Vec<&str> = keys.into_iter().filter(|key| section.has(key)).collect();
-        match named[..] {
-            [] if section.has("password") => {}
-            [] => reader.missing(
-                section,
-                "no password: one of `password_command`, `password_file` and `password_env` is needed",
-            ),
-            [_] => {}
-            [_, ..] => {
-                let last = named.iter().map(|key| section.at(key)).max_by_key(|at| at.start);
-                let text = format!("more than one source of the password: {}", named.join(", "));
-                reader.mistake(last.unwrap_or(0..0), text);
-            }
+    /// The one source that is named by the keys `what_command`, `what_file`, `what_env` and `what_credential`.
+    pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>, what: &str) -> Option<Password> {
+        let [command, file, env, credential] = KINDS.map(|kind| format!("{what}_{kind}"));
+        let named: Vec<&str> = [&command, &file, &env, &credential]
+            .into_iter()
+            .map(String::as_str)
+            .filter(|key| section.has(key))
+            .collect();
+        if let [_, _, ..] = named[..] {
+            let last = named.iter().map(|key| section.at(key)).max_by_key(|at| at.start);
+            let text = format!("more than one source of the {}: {}", what.replace('_', " "), named.join(", "));
+            reader.mistake(last.unwrap_or(0..0), text);
         }
-        let command = reader.text(section, "password_command").map(Password::Command);
-        let env = reader.text(section, "password_env").map(Password::Env);
-        let file = reader.path(section, "password_file");
-        if let Some(path) = &file
+        let path = reader.path(section, &file);
+        if let Some(path) = &path
             && let Some(text) = others_may_read(path)
         {
-            reader.wrong(section.at("password_file"), "password_file", text);
+            reader.wrong(section.at(&file), &file, text);
         }
-        command.or(file.map(Password::File)).or(env)
+        let name = reader.text(section, &credential);
+        if let Some(name) = &name
+            && (name.contains('/') || name.starts_with('.'))
+        {
+            reader.wrong(section.at(&credential), &credential, "is the name of a credential, not a path");
+        }
+        let command = reader.text(section, &command).map(Password::Command);
+        let env = reader.text(section, &env).map(Password::Env);
+        command.or(path.map(Password::File)).or(env).or(name.map(Password::Credential))
     }
 
-    /// The password.
+    /// Whether any source is named, right or wrong.
+    pub(super) fn is_named(section: &Section<'_>, what: &str) -> bool {
+        KINDS.iter().any(|kind| section.has(&format!("{what}_{kind}")))
+    }
+
+    /// The environment variable that holds it, if one does.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Password::Env(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The secret; `what` is what its keys begin with.
     ///
     /// # Errors
     /// Text for people, with the key it is about; nothing of what was read.
-    pub fn read(&self) -> Result<Secret, String> {
-        let (key, line) = match self {
-            Password::Command(command) => ("password_command", run(command, PATIENCE)),
-            Password::File(path) => ("password_file", read_file(path)),
-            Password::Env(name) => ("password_env", read_env(name)),
+    pub fn read(&self, what: &str, how: Reading<'_>) -> Result<Secret, String> {
+        let (kind, line) = match self {
+            Password::Command(command) => ("command", run(command, PATIENCE, how)),
+            Password::File(path) => ("file", read_file(path)),
+            Password::Env(name) => ("env", read_env(name)),
+            Password::Credential(name) => ("credential", read_credential(name)),
         };
         match line {
-            Ok(secret) if secret.expose().is_empty() => Err(format!("`{key}`: the password is empty")),
+            Ok(secret) if secret.expose().is_empty() => Err(format!("`{what}_{kind}`: it is empty")),
             Ok(secret) => Ok(secret),
-            Err(reason) => Err(format!("`{key}`: {reason}")),
+            Err(reason) => Err(format!("`{what}_{kind}`: {reason}")),
         }
     }
 }
+
+const KINDS: [&str; 4] = ["command", "file", "env", "credential"];
 
 /// What is wrong with the file's permissions, if it is there and anything is.
 fn others_may_read(path: &Path) -> Option<String> {
@@ -93,6 +124,16 @@ fn read_file(path: &Path) -> Result<Secret, String> {
     }
     let problem = |error: io::Error| format!("{}: {error}", path.display());
     let file = File::open(path).map_err(problem)?;
+    first_line(&mut BufReader::new(file.take(LENGTH))).map_err(problem)
+}
+
+/// systemd decides who may read it, by access lists too, so that the mode says little.
+fn read_credential(name: &str) -> Result<Secret, String> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .ok_or("$CREDENTIALS_DIRECTORY is not set: only a service that systemd starts has credentials")?;
+    let path = Path::new(&folder).join(name);
+    let problem = |error: io::Error| format!("{}: {error}", path.display());
+    let file = File::open(&path).map_err(problem)?;
     first_line(&mut BufReader::new(file.take(LENGTH))).map_err(problem)
 }
 
@@ -114,12 +155,15 @@ fn first_line(lines: &mut impl BufRead) -> io::Result<Secret> {
 }
 
 /// Runs `command` and takes the first line that it prints. What it says on standard error goes to ours.
-fn run(command: &str, patience: Duration) -> Result<Secret, String> {
+fn run(command: &str, patience: Duration, how: Reading<'_>) -> Result<Secret, String> {
     let until = Instant::now() + patience;
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped());
     // With a group of its own all that it starts can be killed; but on a terminal it may have to ask for something,
     // which only the foreground group can.
+    for name in how.hidden {
+        shell.env_remove(name);
+    }
     let group = !io::stdin().is_terminal();
     if group {
         shell.process_group(0);
@@ -131,10 +175,13 @@ fn run(command: &str, patience: Duration) -> Result<Secret, String> {
             let _ = send.send(read_output(stdout));
         });
     }
-    let status = match wait(&mut child, until) {
+    let status = match wait(&mut child, until, how.stop) {
         Ok(Some(status)) => status,
         Ok(None) => {
             kill(&mut child, group);
+            if how.stop.is_set() {
+                return Err("stopped by a signal".into());
+            }
             return Err(format!("the command took longer than {} s", patience.as_secs()));
         }
         Err(error) => {
@@ -160,12 +207,12 @@ fn read_output(stdout: ChildStdout) -> io::Result<Secret> {
     secret
 }
 
-fn wait(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, until: Instant, stop: &Stop) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= until {
+        if Instant::now() >= until || stop.is_set() {
             return Ok(None);
         }
         thread::sleep(Duration::from_millis(5));
@@ -185,10 +232,15 @@ fn kill(child: &mut Child, group: bool) {
 mod tests {
     use super::*;
 
+    /// Reads in this process's surroundings.
+    fn read(password: &Password) -> Result<Secret, String> {
+        password.read("password", Reading { hidden: &["HOME".to_owned()], stop: &Stop::default() })
+    }
+
     #[test]
     fn the_first_line_counts() {
         let check = |command: &str, expected: &str| {
-            let secret = Password::Command(command.into()).read().expect(command);
+            let secret = read(&Password::Command(command.into())).expect(command);
             assert_eq!(secret.expose(), expected, "{command}");
         };
         check("echo hunter2", "hunter2");
@@ -196,12 +248,13 @@ mod tests {
         check("printf hunter2", "hunter2");
         check("echo hunter2; yes | head -c 1000000", "hunter2");
         check("echo hunter2; sleep 30 &", "hunter2");
+        check("echo hunter2$HOME", "hunter2");
     }
 
     #[test]
     fn a_command_that_fails_says_why_and_nothing_else() {
         let check = |command: &str, words: &str| {
-            let error = Password::Command(command.into()).read().expect_err(command);
+            let error = read(&Password::Command(command.into())).expect_err(command);
             assert!(error.contains(words), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         };
@@ -217,8 +270,13 @@ mod tests {
         let mark = folder.path().join("mark");
         let started = Instant::now();
         let command = format!("(sleep 1; touch {}) & sleep 30", mark.display());
-        let error = run(&command, Duration::from_millis(200)).unwrap_err();
+        let stop = Stop::default();
+        let how = Reading { hidden: &[], stop: &stop };
+        let error = run(&command, Duration::from_millis(200), how).unwrap_err();
         assert!(error.contains("took longer"), "{error}");
+        stop.set();
+        let error = run("sleep 30", Duration::from_secs(30), how).unwrap_err();
+        assert!(error.contains("stopped"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(5));
         if !io::stdin().is_terminal() {
             thread::sleep(Duration::from_millis(1300));
@@ -230,15 +288,16 @@ mod tests {
     fn files_and_variables() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let read = || Password::File(path.clone()).read();
-        assert!(read().unwrap_err().contains("secret: No such file"));
+        let file = Password::File(path.clone());
+        let read_file = || read(&file);
+        assert!(read_file().unwrap_err().contains("secret: No such file"));
         fs::write(&path, "hunter2\r\nrest").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read().unwrap_err().contains("mode 644"));
+        assert!(read_file().unwrap_err().contains("mode 644"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(read().unwrap().expose(), "hunter2");
-        let error = Password::Env("DMARCDB_NO_SUCH_VARIABLE".into()).read().unwrap_err();
+        assert_eq!(read_file().unwrap().expose(), "hunter2");
+        let error = read(&Password::Env("DMARCDB_NO_SUCH_VARIABLE".into())).unwrap_err();
         assert!(error.contains("$DMARCDB_NO_SUCH_VARIABLE is not set"), "{error}");
-        assert!(!Password::Env("PATH".into()).read().unwrap().expose().is_empty());
+        assert!(!read(&Password::Env("PATH".into())).unwrap().expose().is_empty());
     }
 }

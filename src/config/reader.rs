@@ -100,9 +100,13 @@ impl<'t> Reader<'t> {
                 continue;
             }
             let text = match key {
-                "password" => "a password does not belong in this file: use `password_command`, `password_file` or \
-                    `password_env`"
+                "password" => "a password does not belong in this file: use `password_command`, `password_file`, \
+                    `password_env` or `password_credential`"
                     .to_owned(),
+                "client_secret" | "refresh_token" => format!(
+                    "a secret does not belong in this file: use `client_secret_command`, `client_secret_file`, \
+                     `client_secret_env` or `client_secret_credential`, and `dmarcdb auth` for the rest of `{key}`"
+                ),
                 _ => match closest(key, keys) {
                     Some(other) => format!("unknown key `{key}`; did you mean `{other}`?"),
                     None => format!("unknown key `{key}`; known are {}", keys.join(", ")),
@@ -171,6 +175,22 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// `true` or `false`, or the default.
+    pub fn flag(&mut self, section: &Section<'_>, key: &str, default: bool) -> bool {
+        let Some(value) = section.get(key) else {
+            return default;
+        };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.wrong(value.span(), key, "expected `true` or `false`");
+            default
+        })
+    }
+
+    /// Where the file lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A list of texts, each with its place; `None` when the key is not there.
     pub fn texts(&mut self, section: &Section<'_>, key: &str) -> Option<Vec<(Range<usize>, String)>> {
         let value = section.get(key)?;
@@ -193,6 +213,18 @@ impl<'t> Reader<'t> {
             }
         }
         domains
+    }
+
+    /// A list of senders: domain names, `@` and a domain name, or addresses; domains in lower-case ASCII.
+    pub fn senders(&mut self, section: &Section<'_>, key: &str) -> Vec<String> {
+        let mut senders = Vec::new();
+        for (at, text) in self.texts(section, key).unwrap_or_default() {
+            match sender(&text) {
+                Some(sender) => senders.push(sender),
+                None => self.wrong(at, key, format!("`{text}` is neither a domain name nor an address")),
+            }
+        }
+        senders
     }
 
     /// A table within.
@@ -237,6 +269,15 @@ fn domain(text: &str) -> Option<String> {
     (ascii.len() <= 253 && ascii.contains('.') && ascii.split('.').all(label)).then_some(ascii)
 }
 
+/// A domain name or an address as it is compared.
+fn sender(text: &str) -> Option<String> {
+    let Some((local, of)) = text.trim().rsplit_once('@') else {
+        return domain(text.trim());
+    };
+    let plain = local.chars().all(|character| !character.is_whitespace() && !"<>()[],;:\\\"@".contains(character));
+    plain.then(|| Some(format!("{}@{}", local.to_lowercase(), domain(of)?))).flatten()
+}
+
 /// The one of `words` that `word` was probably meant to be.
 pub(super) fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let best = words.iter().map(|other| (distance(word, other), *other)).min()?;
@@ -275,6 +316,17 @@ mod tests {
         }
         assert_eq!(closest("own_domain", &["db", "own_domains"]), Some("own_domains"));
         assert_eq!(closest("colour", &["db", "own_domains"]), None);
+    }
+
+    #[test]
+    fn senders() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(sender(text).as_deref(), expected, "{text}");
+        check("FBL.example", Some("fbl.example"));
+        check(" Staff@Hotmail.com ", Some("staff@hotmail.com"));
+        check("@Bücher.example", Some("@xn--bcher-kva.example"));
+        for text in ["staff", "staff@", "@", "a b@c.example", "<a@b.example>", "a@b@c.example", "a@b"] {
+            check(text, None);
+        }
     }
 
     #[test]

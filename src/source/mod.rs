@@ -11,6 +11,7 @@ mod mbox;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where a message was found; unique among all messages of a run, and stable between runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -142,6 +143,42 @@ pub trait Source {
     /// How many messages are still to come, as far as known; for progress only.
     fn remaining(&self) -> Option<u64> {
         None
+    }
+}
+
+/// A wish to end, handed to whatever waits: everything that waits looks at it several times a second. The looks are
+/// counted, so that a watchdog can tell waiting from hanging.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    looks: Arc<AtomicU64>,
+}
+
+impl Stop {
+    /// Ends when `flag` is set.
+    pub fn new(flag: Arc<AtomicBool>) -> Self {
+        Stop { flag, looks: Arc::default() }
+    }
+
+    /// The flag itself.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.flag
+    }
+
+    /// Whether it is time to end.
+    pub fn is_set(&self) -> bool {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.flag.load(Ordering::Relaxed)
+    }
+
+    /// Asks for the end.
+    pub fn set(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+    }
+
+    /// How often somebody looked so far.
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
     }
 }
 

@@ -1,9 +1,13 @@
 //! `dmarcdb fetch` through the front door, against a real Dovecot: what it takes, what it leaves, and how it ends.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::support::dovecot::Dovecot;
 use crate::support::run::{Place, mail};
+use crate::support::script::{Reply, Script};
 
 /// A place with a configuration of accounts on `server`.
 struct Site {
@@ -282,4 +286,133 @@ fn a_signal_ends_the_run_after_the_batch_and_the_next_goes_on() {
     }
     site.fetch(&[]).expect(0);
     assert_eq!(site.kept(), (1500, sum(1500)));
+}
+
+/// Signals a running `fetch` against a server that falls silent in a message; how it ended, and after how long.
+fn signalled(signals: u32) -> (Option<i32>, String, Duration) {
+    let place = Place::new();
+    let script = Script::start(|verb, command, _| match verb {
+        "FETCH" if command.contains("BODY") => Reply::SayAndHang(b"* 1 FETCH (UID 1 BODY[] {1000}\r\nxxxx".to_vec()),
+        _ => Reply::Usual,
+    });
+    let config = place.write(
+        "config.toml",
+        format!(
+            "[[account]]\nname = \"a\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nuser = \"u\"\n\
+             password_env = \"PW\"\n",
+            script.port
+        ),
+    );
+    let mut command = place.command(&["--config", config.to_str().unwrap(), "fetch"]);
+    let child = command.env("PW", "pw").stderr(Stdio::piped()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !script.commands().iter().any(|line| line.contains("BODY")) {
+        assert!(Instant::now() < until, "{:?}", script.commands());
+        sleep(Duration::from_millis(10));
+    }
+    let signalled = Instant::now();
+    for _ in 0..signals {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+        sleep(Duration::from_millis(100));
+    }
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap(), signalled.elapsed())
+}
+
+#[test]
+fn a_signal_ends_the_run_although_the_server_is_silent() {
+    let (status, told, took) = signalled(1);
+    assert_eq!(status, Some(75), "{told}");
+    assert!(told.contains("stopped by a signal") && told.lines().count() == 1, "{told}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (status, told, took) = signalled(2);
+    assert_eq!(status, Some(75), "{told}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn a_backlog_beyond_the_bounds_of_a_run_is_drained_by_several() {
+    let site = Site::new();
+    site.deliver("alice", "INBOX", 1, 20);
+    site.server.create_folder("alice", "More");
+    site.deliver("alice", "More", 21, 25);
+    let folders: &[&str] = &["INBOX", "More"];
+    site.configure(&[("alice", folders, "run_messages = 10\nafter = \"move:Done\"")]);
+    for (left, stored) in [("15 more are waiting", 10), ("5 more are waiting", 20)] {
+        let ran = site.fetch(&[]).expect(75);
+        assert!(ran.stderr.contains(left), "{}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        assert_eq!(site.kept(), (stored, sum(stored)));
+        assert_eq!(site.server.stored("alice", "Done").len() as i64, stored, "what was taken is settled");
+    }
+    assert_eq!(site.fetch(&[]).expect(0).stderr, "");
+    assert_eq!(site.kept(), (25, sum(25)));
+    site.deliver("alice", "INBOX", 26, 36);
+    site.configure(&[("alice", folders, "run_bytes = 1")]);
+    let ran = site.fetch(&[]).expect(75);
+    assert!(ran.stderr.contains("10 more are waiting"), "{}", ran.stderr);
+    site.configure(&[("alice", folders, "run_messages = 9")]);
+    let ran = site.fetch(&[]).expect(75);
+    assert!(ran.stderr.contains("1 more is waiting"), "{}", ran.stderr);
+    site.configure(&[("alice", folders, "run_messages = 0\nrun_bytes = 0")]);
+    site.fetch(&[]).expect(0);
+    assert_eq!(site.kept(), (36, sum(36)));
+}
+
+/// A complaint about mail of example.com, from somebody.
+fn complaint(id: u32) -> String {
+    format!(
+        "From: somebody@fbl.example\r\nTo: fbl@example.com\r\nSubject: complaint\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n--b\r\n\
+         Content-Type: text/plain\r\n\r\nComplaint\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n\
+         Feedback-Type: abuse\r\nUser-Agent: test/1\r\nVersion: 1\r\nOriginal-Rcpt-To: user{id}@isp.example\r\n\
+         Source-IP: 192.0.2.1\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: news@example.com\r\n\
+         To: user{id}@isp.example\r\nMessage-ID: <{id}@example.com>\r\nSubject: news\r\n\r\nNews\r\n--b--\r\n"
+    )
+}
+
+#[test]
+fn complaints_are_believed_where_only_feedback_loops_write_to() {
+    let trusted = |more: &str| -> Vec<(String, bool)> {
+        let site = Site::new();
+        site.server.deliver("alice", "INBOX", complaint(1).as_bytes());
+        site.server.deliver("alice", "Loop", complaint(2).as_bytes());
+        let folders: &[&str] = if more.contains("feedback_folders") { &["INBOX"] } else { &["INBOX", "Loop"] };
+        site.configure(&[("alice", folders, more)]);
+        site.fetch(&[]).expect(0);
+        let database = site.place.database();
+        let mut select = database.prepare("SELECT recipient, trusted FROM v_complaint ORDER BY 1").unwrap();
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let expected =
+        |inbox, other| vec![("user1@isp.example".to_owned(), inbox), ("user2@isp.example".to_owned(), other)];
+    assert_eq!(trusted(""), expected(false, false));
+    assert_eq!(trusted("feedback = true"), expected(true, true));
+    assert_eq!(trusted("feedback_folders = [\"Loop\"]"), expected(false, true));
+}
+
+#[test]
+fn a_target_that_cannot_be_had_leaves_what_is_kept_where_it_is() {
+    let site = Site::new();
+    site.deliver("alice", "INBOX", 1, 3);
+    // A folder name that Dovecot refuses.
+    site.configure(&[("alice", &["INBOX"], "after = \"move:a//b\"")]);
+    for _ in 0..2 {
+        let ran = site.fetch(&[]).expect(0);
+        assert!(
+            ran.stderr.contains("what is kept stays where it is") && ran.stderr.lines().count() == 1,
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!((site.kept(), site.server.stored("alice", "INBOX").len()), ((3, 6), 3));
+    site.fetch(&["--strict"]).expect(65);
+    site.configure(&[("alice", &["INBOX"], "after = \"move:Done\"")]);
+    assert_eq!(site.fetch(&[]).expect(0).stderr, "");
+    assert_eq!((site.kept(), site.server.stored("alice", "Done").len()), ((3, 6), 3));
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use dmarcdb::source::imap::Tls;
-use dmarcdb::source::imap::{Account, After, Bounds, ImapSource, Known, Resume, Secret, Timeouts};
-use dmarcdb::source::{Error, ErrorKind, Fate, Mailbox, Origin, Refused, Source, Taken};
+use dmarcdb::source::imap::{Account, After, Auth, Bounds, ImapSource, Known, Resume, Secret, Timeouts};
+use dmarcdb::source::{Error, ErrorKind, Fate, Mailbox, Origin, Refused, Source, Stop, Taken};
 
 use crate::support::dovecot::Dovecot;
 use crate::support::proxy;
@@ -18,11 +18,13 @@ fn account(server: &Dovecot) -> Account {
         tls: Tls::None,
         ca_file: None,
         user: "alice".into(),
+        auth: Auth::Password,
         password: Secret::new("alice-pw".into()),
         folders: vec!["INBOX".into()],
         after: After::Keep,
         timeouts: Timeouts { silence: Duration::from_secs(10), ..Timeouts::default() },
         bounds: Bounds::default(),
+        stop: Stop::default(),
     }
 }
 

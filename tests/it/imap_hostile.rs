@@ -1,11 +1,12 @@
 //! The IMAP source against servers that break the protocol, on purpose or not. Every case ends in bounded time, with
 //! the kind of error that decides what a cron job is told, and never with a panic.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dmarcdb::source::imap::Tls;
-use dmarcdb::source::imap::{Account, After, Bounds, ImapSource, Known, Resume, Secret, Timeouts};
-use dmarcdb::source::{Error, ErrorKind, Fate, Origin, Refused, Source, Taken};
+use dmarcdb::source::imap::{Account, After, Auth, Bounds, ImapSource, Known, Resume, Secret, Timeouts, Waiting};
+use dmarcdb::source::{Error, ErrorKind, Fate, Origin, Refused, Source, Stop, Taken};
 
 use crate::support::script::{MESSAGE, Reply, Script, say};
 
@@ -17,6 +18,7 @@ fn account(script: &Script) -> Account {
         tls: Tls::None,
         ca_file: None,
         user: "alice".into(),
+        auth: Auth::Password,
         password: Secret::new("hunter2".into()),
         folders: vec!["INBOX".into()],
         after: After::Keep,
@@ -27,6 +29,7 @@ fn account(script: &Script) -> Account {
             run: Duration::from_secs(60),
         },
         bounds: Bounds { message_bytes: 1 << 20, ..Bounds::default() },
+        stop: Stop::default(),
     }
 }
 
@@ -243,6 +246,7 @@ fn searches() {
 #[test]
 fn a_million_uids_in_one_line_work() {
     let script = Script::start(|verb, command, before| match verb {
+        "EXAMINE" => say("* 1000000 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\nTAG OK done\r\n"),
         "SEARCH" if before == 0 => {
             let uids: String = (1..=1_000_000).map(|uid| format!(" {uid}")).collect();
             say(format!("* SEARCH{uids}\r\nTAG OK done\r\n"))
@@ -256,6 +260,132 @@ fn a_million_uids_in_one_line_work() {
     let run = take(account(&script), Resume::default());
     assert_eq!(run.messages.len(), 1, "{:?}", run.end);
     assert_eq!(run.end.unwrap().kind, ErrorKind::Temporary);
+}
+
+#[test]
+fn a_server_that_lists_more_than_it_has_is_believed_below_uidnext_only() {
+    let script = Script::start(|verb, _, before| match verb {
+        "SEARCH" if before == 0 => {
+            let uids: String = (1..=100_000).map(|uid| format!(" {uid}")).collect();
+            say(format!("* SEARCH{uids}\r\nTAG OK done\r\n"))
+        }
+        _ => Reply::Usual,
+    });
+    let run = take(account(&script), Resume::default());
+    assert_eq!((run.messages.len(), run.end), (1, None));
+}
+
+#[test]
+fn a_body_that_nobody_asked_for_is_passed_over() {
+    let script = Script::start(|verb, command, _| match verb {
+        "FETCH" if !command.contains("BODY") => {
+            let body = "\n".repeat(200_000);
+            say(format!("* 1 FETCH (UID 1 RFC822.SIZE 5 BODY[] {{200000}}\r\n{body})\r\nTAG OK done\r\n"))
+        }
+        _ => Reply::Usual,
+    });
+    let started = Instant::now();
+    let run = take(account(&script), Resume::default());
+    assert_eq!((run.messages, run.end), (vec![MESSAGE.to_vec()], None));
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+/// A folder of `count` messages, each with its UID as the body.
+fn folder_of(count: u32) -> Script {
+    Script::start(move |verb, command, _| match verb {
+        "EXAMINE" => say(format!("* {count} EXISTS\r\n* OK [UIDVALIDITY 7] v\r\nTAG OK done\r\n")),
+        "SEARCH" => {
+            let first: u32 = command.rsplit(' ').next().unwrap().split(':').next().unwrap().parse().unwrap();
+            let uids: String = (first..=count).map(|uid| format!(" {uid}")).collect();
+            say(format!("* SEARCH{uids}\r\nTAG OK done\r\n"))
+        }
+        "FETCH" => numbers(command),
+        _ => Reply::Usual,
+    })
+}
+
+#[test]
+fn a_run_ends_at_its_bound_and_counts_the_rest() {
+    let script = folder_of(9);
+    let check = |messages: u64, bytes: u64, taken: usize, left: u64| {
+        let mut account = Account { folders: vec!["INBOX".into(), "Other".into()], ..account(&script) };
+        (account.bounds.run_messages, account.bounds.run_bytes) = (messages, bytes);
+        let mut source = ImapSource::connect(account, Resume::default()).unwrap();
+        let mut run = Run::default();
+        read(&mut source, &mut run);
+        assert_eq!((run.messages.len(), &run.end), (taken, &None), "{messages} {bytes}");
+        assert_eq!(source.waiting(), Waiting { messages: left, at_least: false }, "{messages} {bytes}");
+    };
+    check(0, 0, 18, 0);
+    check(4, 0, 4, 14);
+    check(9, 0, 9, 9);
+    check(12, 0, 12, 6);
+    check(18, 0, 18, 0);
+    check(0, 4, 4, 14);
+    check(2, 4, 2, 16);
+    check(1, 0, 1, 17);
+}
+
+#[test]
+fn a_run_in_a_hurry_takes_one_message_at_least() {
+    let script = folder_of(9);
+    let mut account = account(&script);
+    account.bounds.run_bytes = 1;
+    let mut source = ImapSource::connect(account, Resume::default()).unwrap();
+    let mut run = Run::default();
+    read(&mut source, &mut run);
+    assert_eq!((run.messages.len(), source.waiting().messages), (1, 8));
+}
+
+#[test]
+fn a_stop_ends_every_wait_within_seconds() {
+    use Reply::SayAndHang;
+    let literal = || SayAndHang(b"* 1 FETCH (UID 1 BODY[] {1000}\r\nxxxx".to_vec());
+    let drip = || Reply::Drip([&b"* 1 FETCH (UID 1 BODY[] {1000}\r\n"[..], &[b'x'; 900]].concat(), MS_200);
+    let scripts = [
+        ("greeting", script("", || SayAndHang(Vec::new()))),
+        ("login", script("LOGIN", || SayAndHang(Vec::new()))),
+        ("search", script("SEARCH", || SayAndHang(b"* SEARCH 1".to_vec()))),
+        ("body", body_script(literal)),
+        ("slow body", body_script(drip)),
+    ];
+    thread::scope(|scope| {
+        for (name, script) in &scripts {
+            scope.spawn(move || {
+                let hour = Duration::from_secs(3600);
+                let timeouts = Timeouts { connect: hour, silence: hour, command: hour, run: hour };
+                let account = Account { timeouts, ..account(script) };
+                let stop = account.stop.clone();
+                let stopping = thread::spawn(move || {
+                    thread::sleep(Duration::from_millis(500));
+                    stop.set();
+                });
+                let started = Instant::now();
+                let run = take(account, Resume::default());
+                let took = started.elapsed();
+                let end = run.end.unwrap_or_else(|| panic!("{name}: {:?}", run.messages));
+                assert!(end.reason.contains("stopped") && end.kind == ErrorKind::Temporary, "{name}: {end}");
+                assert!(took < Duration::from_secs(4), "{name}: {took:?}");
+                stopping.join().unwrap();
+            });
+        }
+    });
+}
+
+#[test]
+fn nothing_is_fetched_after_a_stop_and_leave_is_taken() {
+    let script = folder_of(9);
+    let mut account = account(&script);
+    account.bounds.batch_messages = 1;
+    let stop = account.stop.clone();
+    let mut source = ImapSource::connect(account, Resume::default()).unwrap();
+    assert!(matches!(source.next(), Ok(Some(Taken::Message(_)))));
+    stop.set();
+    assert_eq!(source.next().unwrap_err().kind, ErrorKind::Temporary);
+    drop(source);
+    let commands = script.commands();
+    assert_eq!(commands.iter().filter(|line| line.contains("BODY")).count(), 1, "{commands:?}");
+    assert_eq!(commands.last().map(String::as_str), Some("LOGOUT"));
 }
 
 #[test]
@@ -333,8 +463,14 @@ fn bodies_that_are_not_what_was_asked_for() {
         let [Refused::Undeliverable(reason)] = &run.refused[..] else { panic!("{run:?}") };
         assert!(reason.contains(words), "{reason}");
     };
-    undeliverable(|| say("* 1 FETCH (UID 999 BODY[] {3}\r\nabc)\r\nTAG OK\r\n"), "another");
-    undeliverable(|| say("* 1 FETCH (BODY[] {3}\r\nabc)\r\nTAG OK\r\n"), "another");
+    let another = |reply: fn() -> Reply| {
+        let run = fetched(reply, STILL_THERE);
+        let [Refused::Undeliverable(reason)] = &run.refused[..] else { panic!("{run:?}") };
+        assert!(reason.contains("another"), "{reason}");
+        assert_eq!(run.end.unwrap().kind, ErrorKind::Temporary);
+    };
+    another(|| say("* 1 FETCH (UID 999 BODY[] {3}\r\nabc)\r\nTAG OK\r\n"));
+    another(|| say("* 1 FETCH (BODY[] {3}\r\nabc)\r\nTAG OK\r\n"));
     undeliverable(|| say("* 1 FETCH (UID 1 BODY[] NIL)\r\nTAG OK\r\n"), "did not send");
     undeliverable(|| say("* 1 FETCH (UID 1 BODY[] \"\")\r\nTAG OK\r\n"), "sent nothing of");
     undeliverable(|| say("TAG OK\r\n"), "did not send");

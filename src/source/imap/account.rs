@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::source::Mailbox;
+use crate::source::{Mailbox, Stop};
 
 /// A text that must not be seen: it has no `Display`, its `Debug` hides it, and it is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +41,18 @@ pub enum Tls {
     StartTls,
     /// Not at all; refused for every address but a loopback one.
     None,
+}
+
+/// What an account logs in with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// A password: LOGIN, or SASL PLAIN (RFC 4616).
+    #[default]
+    Password,
+    /// A token, by the mechanism XOAUTH2 (https://developers.google.com/workspace/gmail/imap/xoauth2-protocol).
+    XOAuth2,
+    /// A token, by the mechanism OAUTHBEARER (RFC 7628).
+    OAuthBearer,
 }
 
 /// What to do at the server with a message that is kept.
@@ -90,11 +102,22 @@ pub struct Bounds {
     pub batch_messages: usize,
     /// Bytes fetched by one command, by the sizes the server claims. One message is always fetched.
     pub batch_bytes: u64,
+    /// Messages taken in one run; 0 is no bound. What is more waits for the next run.
+    pub run_messages: u64,
+    /// Bytes taken in one run; 0 is no bound. One message is always taken.
+    pub run_bytes: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { message_bytes: 32 << 20, batch_messages: 100, batch_bytes: 8 << 20 }
+        // Google locks an account for a day that takes more than 2.5 GB in one.
+        Bounds {
+            message_bytes: 32 << 20,
+            batch_messages: 100,
+            batch_bytes: 8 << 20,
+            run_messages: 100_000,
+            run_bytes: 2 << 30,
+        }
     }
 }
 
@@ -113,7 +136,9 @@ pub struct Account {
     pub ca_file: Option<PathBuf>,
     /// Who logs in.
     pub user: String,
-    /// With what.
+    /// What `password` is.
+    pub auth: Auth,
+    /// With what: the password, or an access token.
     pub password: Secret,
     /// The folders to take mail from, in UTF-8, `/` between levels.
     pub folders: Vec<String>,
@@ -123,6 +148,8 @@ pub struct Account {
     pub timeouts: Timeouts,
     /// How much to take.
     pub bounds: Bounds,
+    /// When set, the run ends within a few seconds, whatever the server does.
+    pub stop: Stop,
 }
 
 impl Account {

@@ -6,6 +6,9 @@
 //! asked for; and it keeps aside what the library loses: alerts, BYE, response codes, the namespace.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use imap::extensions::idle::SetReadTimeout;
 
 use super::watch::{Expect, Said, Watch};
 use crate::source::ErrorKind;
@@ -142,7 +145,7 @@ impl<S> Guard<S> {
         if let Some(rest) = line.strip_prefix(b"* ") {
             return self.untagged(rest, expect);
         }
-        if line.first() == Some(&b'+') && expect == Expect::Challenge {
+        if line.first() == Some(&b'+') && matches!(expect, Expect::Challenge | Expect::Idle) {
             return Ok(true);
         }
         let Some(rest) = after_tag(line) else {
@@ -188,7 +191,13 @@ impl<S> Guard<S> {
             "LIST" => expect == Expect::List,
             "SEARCH" => expect == Expect::Search,
             number if number.bytes().all(|byte| byte.is_ascii_digit()) => match word(rest).0.as_str() {
-                "EXISTS" => expect == Expect::Select,
+                "EXISTS" => {
+                    // A message that came after the folder was searched.
+                    if expect != Expect::Select {
+                        self.watch.tell_news();
+                    }
+                    matches!(expect, Expect::Select | Expect::Idle)
+                }
                 "FETCH" => matches!(expect, Expect::Fetch | Expect::Sizes),
                 _ => false,
             },
@@ -364,6 +373,17 @@ impl<S: Read> Read for Guard<S> {
     }
 }
 
+impl<S> SetReadTimeout for Guard<S> {
+    /// Called by the library around the wait of an IDLE. All other limits are the watch's, so there is none to restore.
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> imap::Result<()> {
+        match timeout {
+            Some(time) => self.watch.idle(time),
+            None => self.watch.end_idle(),
+        }
+        Ok(())
+    }
+}
+
 impl<S> Guard<S> {
     fn end(&mut self) -> io::Result<usize> {
         let Some(bye) = self.watch.said_bye() else {
@@ -386,11 +406,12 @@ impl<S: Write> Write for Guard<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::super::account::Timeouts;
     use super::super::watch::Budget;
     use super::*;
+    use crate::source::Stop;
 
     /// Hands out `step` bytes at a time.
     struct Drip<'a>(&'a [u8], usize);
@@ -406,7 +427,7 @@ mod tests {
     }
 
     fn watch(expect: Expect) -> Watch {
-        let watch = Watch::new(Timeouts::default(), Instant::now() + Duration::from_secs(60));
+        let watch = Watch::new(Timeouts::default(), Instant::now() + Duration::from_secs(60), Stop::default());
         watch.begin(Budget { expect, bytes: 1 << 20, likely: 0, literal: 1000 });
         watch
     }
@@ -546,6 +567,6 @@ mod tests {
         let (passed, watch) = pass(Expect::Fetch, false, b"* BYE [UNAVAILABLE] going down\r\n");
         assert!(passed.unwrap_err().contains("going down"));
         assert_eq!(watch.fault().unwrap().kind, ErrorKind::Temporary);
-        assert!(watch.time_left().unwrap() <= Duration::from_secs(5));
+        assert!(watch.time_left(Instant::now()).unwrap() <= Duration::from_secs(5));
     }
 }

@@ -12,6 +12,7 @@
 
 mod account;
 mod guard;
+mod login;
 mod name;
 mod session;
 mod settle;
@@ -25,8 +26,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use account::{Account, After, Bounds, Known, Resume, Secret, Timeouts, Tls};
-pub use tls::is_server_name;
+pub use account::{Account, After, Auth, Bounds, Known, Resume, Secret, Timeouts, Tls};
+pub use tls::{authorities, is_server_name};
 
 use super::{Error, ErrorKind, Mailbox, Message, Origin, Refused, Source, Taken};
 use session::{Connection, Failure, Opened};
@@ -36,6 +37,10 @@ use uids::Windows;
 const SIZES: usize = 500;
 /// Before the one new connection after a lost one.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Searches only to count what is left for the next run.
+const COUNTING: u32 = 100;
+/// Messages that may have come between opening a folder and searching it.
+const ARRIVED: usize = 10_000;
 
 /// The folders of one account.
 ///
@@ -66,9 +71,19 @@ pub struct ImapSource {
     warnings: Vec<String>,
     /// Whether it was said that the server sends messages that were not asked for.
     strange: bool,
+    /// Messages and bytes taken in this run.
+    taken: (u64, u64),
+    /// What is left for the next run.
+    waiting: Waiting,
+    /// Searches made only to count.
+    counting: u32,
+    /// Whether a folder was opened for another purpose than to be read, so that news of it may have been lost.
+    stale: bool,
     /// The move target as on the wire, once it is known to exist.
     target: Option<String>,
     over: bool,
+    /// Whether the server refused to tell of new mail although it offers to.
+    no_idle: bool,
 }
 
 /// A folder that is selected at the server.
@@ -78,10 +93,23 @@ struct Selected {
     read_only: bool,
 }
 
+/// What a run that reached its bound left for the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Messages.
+    pub messages: u64,
+    /// Whether there may be more, because counting was given up.
+    pub at_least: bool,
+}
+
 /// A folder being read.
 #[derive(Debug)]
 struct Work {
     mailbox: Arc<Mailbox>,
+    /// How many messages there were when it was opened, and how many were found since.
+    exists: usize,
+    all_found: usize,
+    uid_next: Option<u32>,
     /// UIDs up to this one are tried again.
     cursor: u32,
     /// Found, sizes not yet known.
@@ -154,8 +182,13 @@ impl ImapSource {
             notices: Vec::new(),
             warnings: Vec::new(),
             strange: false,
+            taken: (0, 0),
+            waiting: Waiting::default(),
+            counting: 0,
+            stale: false,
             target: None,
             over: false,
+            no_idle: false,
         })
     }
 
@@ -199,6 +232,56 @@ impl ImapSource {
         std::mem::take(&mut self.warnings)
     }
 
+    /// What is left for the next run because [`Bounds::run_messages`] or [`Bounds::run_bytes`] were reached. Known at
+    /// the end.
+    pub fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
+    /// Begins another run over the same connection, which goes on from where `resume` says.
+    pub fn again(&mut self, resume: Resume) {
+        self.run_until = Instant::now() + self.account.timeouts.run;
+        self.connection.run_until(self.run_until);
+        self.resume = resume;
+        self.may_reconnect = true;
+        self.batch_messages = self.account.bounds.batch_messages.max(1);
+        self.selected = None;
+        self.current = 0;
+        self.work = None;
+        self.ready.clear();
+        self.taken = (0, 0);
+        self.waiting = Waiting::default();
+        self.counting = 0;
+        self.stale = false;
+        self.strange = false;
+        self.over = false;
+    }
+
+    /// Waits between two runs until there may be new mail: told by the server in an IDLE of at most `idle` (RFC 2177),
+    /// or after `poll`, where the server has no IDLE or there are more folders than the one it tells about.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn wait(&mut self, idle: Duration, poll: Duration) -> Result<(), Error> {
+        if std::mem::take(&mut self.stale) {
+            return Ok(());
+        }
+        if self.connection.can_idle && !self.no_idle && self.selected.is_some() {
+            let time = if self.account.folders.len() == 1 { idle } else { idle.min(poll) };
+            let Err(failure) = self.connection.idle(time) else { return Ok(()) };
+            self.no_idle = matches!(failure, Failure::Refused(_));
+            if !self.no_idle {
+                let (kind, reason) = failure.into_parts(ErrorKind::Protocol);
+                return Err(self.error(kind, format!("waiting for mail: {reason}")));
+            }
+        }
+        let until = Instant::now() + poll;
+        while Instant::now() < until && !self.connection.is_stopping() {
+            thread::sleep(until.saturating_duration_since(Instant::now()).min(Duration::from_millis(200)));
+        }
+        Ok(())
+    }
+
     /// Says it once, however often it happens.
     fn warn(&mut self, folder: &str, text: &str) {
         let warning = format!("{}: folder `{folder}`: {text}", self.connection.place());
@@ -229,7 +312,7 @@ impl ImapSource {
                 Err(failure) => failure,
             };
             let lost = matches!(failure, Failure::Lost(_));
-            if !lost || !self.may_reconnect {
+            if !lost || !self.may_reconnect || self.connection.is_stopping() {
                 let (kind, reason) = failure.into_parts(ErrorKind::Temporary);
                 return Err(self.error(kind, reason));
             }
@@ -245,11 +328,15 @@ impl ImapSource {
         self.batch_messages = (self.batch_messages / 8).max(1);
         thread::sleep(PAUSE);
         self.connection = Connection::open(&self.account, self.run_until)?;
+        self.stale = true;
         Ok(())
     }
 
     /// Makes `ready` grow, or goes one step towards it; false when all folders are done.
     fn advance(&mut self) -> Result<bool, Failure> {
+        if self.connection.is_stopping() {
+            return Err(Failure::Broken(ErrorKind::Temporary, watch::STOPPED.into()));
+        }
         if Instant::now() >= self.run_until {
             let reason = watch::out_of_time(self.account.timeouts.run);
             return Err(Failure::Broken(ErrorKind::Temporary, reason));
@@ -366,6 +453,9 @@ impl ImapSource {
         retry.dedup();
         Ok(Work {
             mailbox,
+            exists: opened.exists as usize,
+            all_found: 0,
+            uid_next: opened.uid_next,
             cursor,
             found: retry.into(),
             sized: VecDeque::new(),
@@ -376,8 +466,52 @@ impl ImapSource {
         })
     }
 
+    /// Whether this run may take no more.
+    fn is_full(&self) -> bool {
+        let Bounds { run_messages, run_bytes, .. } = self.account.bounds;
+        let (messages, bytes) = self.taken;
+        (run_messages > 0 && messages >= run_messages) || (run_bytes > 0 && bytes >= run_bytes)
+    }
+
+    /// Counts what the next run will find, one search at a time; false when that is done.
+    fn count_on(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        self.waiting.messages += (work.found.len() + work.sized.len()) as u64;
+        work.found.clear();
+        work.sized.clear();
+        if work.windows.current().is_none() {
+            return Ok(false);
+        }
+        if self.counting >= COUNTING {
+            self.waiting.at_least = true;
+            return Ok(false);
+        }
+        self.counting += 1;
+        self.search_on(work).map(|()| true)
+    }
+
+    fn search_on(&mut self, work: &mut Work) -> Result<(), Failure> {
+        let Some((set, within)) = work.windows.current() else { return Ok(()) };
+        let mut uids = self.connection.search(&set)?;
+        uids.retain(|uid| within.contains(uid));
+        work.all_found += uids.len();
+        if work.all_found > work.exists.saturating_add(ARRIVED)
+            && let Some(next) = work.uid_next
+        {
+            // A server that lists more than it has. What really came meanwhile is there for the next run.
+            uids.retain(|uid| *uid < next);
+        }
+        work.windows.advance(uids.len());
+        work.window_end = Some(*within.end()).filter(|last| *last < u32::MAX);
+        work.found_again = None;
+        work.found.extend(uids);
+        Ok(())
+    }
+
     /// One command for the folder that is selected; false when it is done.
     fn work_on(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        if self.is_full() {
+            return self.count_on(work);
+        }
         if !work.sized.is_empty() {
             let batch = self.next_batch(work);
             let taken = self.fetch(work, &batch)?;
@@ -385,13 +519,8 @@ impl ImapSource {
             self.ready.extend(taken);
         } else if !work.found.is_empty() {
             self.ask_sizes(work)?;
-        } else if let Some((set, within)) = work.windows.current() {
-            let mut uids = self.connection.search(&set)?;
-            uids.retain(|uid| within.contains(uid));
-            work.windows.advance(uids.len());
-            work.window_end = Some(*within.end()).filter(|last| *last < u32::MAX);
-            work.found_again = None;
-            work.found.extend(uids);
+        } else if work.windows.current().is_some() {
+            self.search_on(work)?;
         } else {
             return Ok(false);
         }
@@ -477,13 +606,19 @@ impl ImapSource {
     fn next_batch(&self, work: &Work) -> Batch {
         let bounds = self.account.bounds;
         let mut batch = Batch::default();
+        let left = |most: u64, taken: u64| if most > 0 { most.saturating_sub(taken) } else { u64::MAX };
+        let most_messages = left(bounds.run_messages, self.taken.0);
+        let most_bytes = left(bounds.run_bytes, self.taken.1).min(bounds.batch_bytes);
         for (uid, claim) in &work.sized {
+            if batch.order.len() as u64 >= most_messages {
+                break;
+            }
             let too_large = claim.bytes().is_some_and(|size| size > bounds.message_bytes);
             if !too_large && *claim != Claim::Withheld {
                 // One of unknown size goes alone.
                 let size = claim.bytes().unwrap_or(bounds.batch_bytes.saturating_add(1));
                 let bytes = batch.bytes.saturating_add(size);
-                let full = batch.fetch.len() >= self.batch_messages || bytes > bounds.batch_bytes;
+                let full = batch.fetch.len() >= self.batch_messages || bytes > most_bytes;
                 if full && !batch.fetch.is_empty() {
                     break;
                 }
@@ -527,6 +662,11 @@ impl ImapSource {
                 }
             });
         }
+        let bytes = taken.iter().map(|taken| match taken {
+            Taken::Message(message) => message.bytes.len() as u64,
+            Taken::Refused { .. } => 0,
+        });
+        self.taken = (self.taken.0 + taken.len() as u64, self.taken.1 + bytes.sum::<u64>());
         Ok(taken)
     }
 

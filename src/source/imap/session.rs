@@ -4,17 +4,19 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use imap::extensions::idle::stop_on_any;
 use imap_proto::{Capability, NameAttribute};
 
-use super::account::{Account, Secret, Tls};
+use super::account::{Account, Tls};
 use super::guard::{Guard, readable};
+use super::login;
 use super::name::{Naming, unescape};
 use super::watch::{Budget, Expect, Said, Watch};
 use super::wire::{self, Wire};
 use crate::source::{Error, ErrorKind};
 
-type Client = imap::Client<Guard<Wire>>;
-type Session = imap::Session<Guard<Wire>>;
+pub(super) type Client = imap::Client<Guard<Wire>>;
+pub(super) type Session = imap::Session<Guard<Wire>>;
 
 /// Why a command did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +116,8 @@ pub(super) struct Connection {
     pub can_move: bool,
     /// UID EXPUNGE (RFC 4315).
     pub uid_plus: bool,
+    /// IDLE (RFC 2177).
+    pub can_idle: bool,
     /// How folder names are written.
     pub naming: Naming,
 }
@@ -123,8 +127,8 @@ impl Connection {
     pub fn open(account: &Account, run_until: Instant) -> Result<Connection, Error> {
         let place = account.place();
         let error = |(kind, reason)| Error { kind, place: place.clone(), reason };
-        let watch = Watch::new(account.timeouts, run_until);
-        watch.hide(spellings(account));
+        let watch = Watch::new(account.timeouts, run_until, account.stop.clone());
+        watch.hide(login::spellings(account));
         let wire = wire::connect(account, &watch).map_err(error)?;
         let greeted = account.tls == Tls::StartTls;
         watch.within(account.timeouts.connect);
@@ -135,13 +139,14 @@ impl Connection {
                 .and_then(|greeting| greeting.map_err(|error| failure(error, &watch)))
                 .map_err(|failure| error(failure.into_parts(ErrorKind::Temporary)))?;
         }
-        let session = log_in(account, client, &watch).map_err(error)?;
+        let session = login::log_in(account, client, &watch).map_err(error)?;
         let mut connection = Connection {
             session: Some(session),
             watch,
             place: place.clone(),
             can_move: false,
             uid_plus: false,
+            can_idle: false,
             naming: Naming::default(),
         };
         connection.learn().map_err(|failure| error(failure.into_parts(ErrorKind::Protocol)))?;
@@ -153,8 +158,9 @@ impl Connection {
         let capabilities =
             self.run(Budget::small(Expect::Capability), |session| Ok(words(&session.capabilities()?)))?;
         let has = |name: &str| capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
-        // IMAP4rev2 includes all three.
+        // IMAP4rev2 includes all four.
         let rev2 = has("IMAP4rev2");
+        self.can_idle = rev2 || has("IDLE");
         self.can_move = rev2 || has("MOVE");
         self.uid_plus = rev2 || has("UIDPLUS");
         if rev2 || has("NAMESPACE") {
@@ -210,9 +216,33 @@ impl Connection {
         self.session.is_some()
     }
 
-    /// Lets the run go on for `time` from now at least.
+    /// Lets the run go on for `time` from now at least. When it is time to stop, one more brief step is allowed.
     pub fn grant(&self, time: Duration) {
         self.watch.grant(time);
+        self.watch.grant_step();
+    }
+
+    /// A run of its own begins on this connection.
+    pub fn run_until(&self, until: Instant) {
+        self.watch.run_until(until);
+    }
+
+    /// Whether it is time to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.watch.is_stopping()
+    }
+
+    /// Waits at most `time` until the server tells of a message in the folder that is selected (IDLE, RFC 2177). At
+    /// once, when it has done so since the folder was selected.
+    pub fn idle(&mut self, time: Duration) -> Result<(), Failure> {
+        if self.watch.take_news() {
+            return Ok(());
+        }
+        let waited = self.run(Budget::small(Expect::Idle), |session| {
+            session.idle().timeout(time).keepalive(false).wait_while(stop_on_any).map(|_| ())
+        });
+        self.watch.take_news();
+        waited
     }
 
     /// What the server wanted people to see, since last asked.
@@ -229,6 +259,7 @@ impl Connection {
     ///
     /// A server that says that its UIDs do not last is treated as one without UIDVALIDITY.
     pub fn select(&mut self, name: &str, read_only: bool) -> Result<Opened, Failure> {
+        self.watch.take_news();
         let mailbox = self.run(Budget::small(Expect::Select), |session| match read_only {
             true => session.examine(name),
             false => session.select(name),
@@ -344,6 +375,7 @@ impl Drop for Connection {
         if let Some(mut session) = self.session.take() {
             self.watch.begin(Budget::small(Expect::Nothing));
             self.watch.within(Duration::from_secs(5));
+            self.watch.grant_step();
             let _ = guarded(|| session.logout());
         }
     }
@@ -361,7 +393,7 @@ fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn words(capabilities: &imap::types::Capabilities) -> Vec<String> {
+pub(super) fn words(capabilities: &imap::types::Capabilities) -> Vec<String> {
     let word = |capability: &Capability<'_>| match capability {
         Capability::Imap4rev1 => "IMAP4rev1".to_owned(),
         Capability::Auth(mechanism) => format!("AUTH={mechanism}"),
@@ -370,68 +402,8 @@ fn words(capabilities: &imap::types::Capabilities) -> Vec<String> {
     capabilities.iter().map(word).collect()
 }
 
-/// The password as it goes over the wire: as it is, escaped, and within SASL PLAIN.
-fn spellings(account: &Account) -> Vec<Secret> {
-    let password = account.password.expose();
-    let escaped = password.replace('\\', "\\\\").replace('"', "\\\"");
-    let plain = imap::Authenticator::process(&Plain(account), b"");
-    [base64(plain.as_bytes()), escaped, password.to_owned()].map(Secret::new).into()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().zip([16, 8, 0]).fold(0, |bits, (byte, at)| bits | u32::from(*byte) << at);
-        for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let digit = ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or(b'=');
-            text.push(if place > chunk.len() { '=' } else { char::from(digit) });
-        }
-    }
-    text
-}
-
-/// SASL PLAIN (RFC 4616).
-struct Plain<'a>(&'a Account);
-
-impl imap::Authenticator for Plain<'_> {
-    type Response = String;
-
-    fn process(&self, _challenge: &[u8]) -> String {
-        format!("\0{}\0{}", self.0.user, self.0.password.expose())
-    }
-}
-
-fn log_in(account: &Account, mut client: Client, watch: &Watch) -> Result<Session, (ErrorKind, String)> {
-    watch.begin(Budget::small(Expect::Capability));
-    let offered = guarded(|| client.capabilities())
-        .and_then(|answer| answer.map_err(|error| failure(error, watch)))
-        .map_err(|failure| failure.into_parts(ErrorKind::Protocol))?;
-    let offered = words(&offered);
-    let has = |name: &str| offered.iter().any(|word| word.eq_ignore_ascii_case(name));
-    let (user, password) = (account.user.as_str(), account.password.expose());
-    // LOGIN is for ASCII only (RFC 9051, section 6.2.3); a server may also forbid it.
-    let plain = has("AUTH=PLAIN") && (has("LOGINDISABLED") || !(user.is_ascii() && password.is_ascii()));
-    if has("LOGINDISABLED") && !plain {
-        let reason = "the server offers no way to log in with a password on this connection";
-        return Err((ErrorKind::Configuration, reason.into()));
-    }
-    watch.begin(Budget::small(if plain { Expect::Challenge } else { Expect::Nothing }));
-    let answer = guarded(|| match plain {
-        true => client.authenticate("PLAIN", &Plain(account)).map_err(|(error, _)| error),
-        false => client.login(user, password).map_err(|(error, _)| error),
-    });
-    let failed = match answer {
-        Ok(Ok(session)) => return Ok(session),
-        Ok(Err(error)) => failure(error, watch),
-        Err(panicked) => panicked,
-    };
-    let (kind, reason) = failed.into_parts(ErrorKind::Login);
-    Err((kind, format!("login as `{user}`: {reason}")))
-}
-
 /// Runs a call of the library. It has panicked on what servers sent, and may again.
-fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
+pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
         let reason = "the protocol library failed on what the server sent";
         Failure::Broken(ErrorKind::Protocol, reason.into())
@@ -439,7 +411,7 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
 }
 
 /// What became of a command, from the library's error and from what the watch saw.
-fn failure(error: imap::Error, watch: &Watch) -> Failure {
+pub(super) fn failure(error: imap::Error, watch: &Watch) -> Failure {
     if let Some(fault) = watch.fault() {
         return Failure::Broken(fault.kind, fault.reason);
     }
@@ -514,14 +486,6 @@ mod tests {
         check("SERVERBUG", false, Login, Temporary, false);
         check("NONEXISTENT", false, Protocol, Configuration, false);
         check("ALERT", false, Login, Login, false);
-    }
-
-    #[test]
-    fn encodes_base64() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(b"\xfb\xff\xfe"), "+//+");
     }
 
     #[test]

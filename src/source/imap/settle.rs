@@ -67,13 +67,14 @@ impl ImapSource {
             return Ok(Ok(()));
         }
         let noted = self.failed.len();
-        let Some((selected, _)) = self.select(index)? else {
+        let Some((selected, opened)) = self.select(index)? else {
             let error = self.failed.drain(noted..).next();
             return Err(match error {
                 Some(error) => Failure::Broken(error.kind, error.reason),
                 None => Failure::Broken(ErrorKind::Temporary, "the folder cannot be opened".into()),
             });
         };
+        self.stale |= opened.is_some();
         if selected.uid_validity != mailbox.uid_validity {
             self.notices.push(format!(
                 "{}: folder `{folder}`: UIDVALIDITY changed; {} kept messages stay there as they are",

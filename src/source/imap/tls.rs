@@ -34,11 +34,8 @@ pub(super) fn shake(account: &Account, mut socket: Socket) -> Result<StreamOwned
 
 fn settings(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Failed> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca_file {
-        add_file(&mut roots, path)
-            .map_err(|reason| (ErrorKind::Configuration, format!("{}: {reason}", path.display())))?;
-    }
+    let certificates = authorities(ca_file).map_err(|reason| (ErrorKind::Configuration, reason))?;
+    roots.add_parsable_certificates(certificates);
     if roots.is_empty() {
         let reason = "no certificate authority to trust: install ca-certificates or set `ca_file`";
         return Err((ErrorKind::Configuration, reason.into()));
@@ -52,17 +49,29 @@ fn settings(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Failed> {
     Ok(Arc::new(config))
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
-    let before = roots.len();
-    for certificate in certificates {
+/// The authorities to trust: the system's, and those in `ca_file`, which must be some.
+///
+/// # Errors
+/// Text for people about `ca_file`.
+pub fn authorities(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut certificates = rustls_native_certs::load_native_certs().certs;
+    if let Some(path) = ca_file {
+        let problem = |reason: String| format!("{}: {reason}", path.display());
+        certificates.extend(read_file(path).map_err(problem)?);
+    }
+    Ok(certificates)
+}
+
+fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
+    let mut certificates = Vec::new();
+    for certificate in found {
         let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
+        // One that is none would be passed over in silence later.
+        RootCertStore::empty().add(certificate.clone()).map_err(|error| error.to_string())?;
+        certificates.push(certificate);
     }
-    match roots.len() {
-        after if after > before => Ok(()),
-        _ => Err("no certificate in it".into()),
-    }
+    if certificates.is_empty() { Err("no certificate in it".into()) } else { Ok(certificates) }
 }
 
 fn explain(account: &Account, socket: &Socket, error: &io::Error) -> Failed {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::account::{Secret, Timeouts};
-use crate::source::ErrorKind;
+use crate::source::{ErrorKind, Stop};
 
 /// Which untagged data a command asks for. All other data is of no use here and is dropped by the guard, because
 /// servers may send it at any time and the protocol library takes some of it badly.
@@ -25,10 +25,12 @@ pub(super) enum Expect {
     List,
     /// `SEARCH`.
     Search,
-    /// `FETCH`.
-    Fetch,
     /// `FETCH` without bodies: those that are sent all the same are taken out.
     Sizes,
+    /// `FETCH`.
+    Fetch,
+    /// Continuation requests, and `EXISTS` whenever a message comes (IDLE, RFC 2177).
+    Idle,
 }
 
 /// What a command may take.
@@ -73,12 +75,25 @@ pub(super) const LINES: u32 = 200_000;
 const ALERTS: usize = 20;
 /// How long a server may stay silent after `BYE`.
 const AFTER_BYE: Duration = Duration::from_secs(5);
+/// Once it is time to stop: how long the command under way may still take, a command after that, and all of it.
+const STOP_NOW: Duration = Duration::from_millis(1500);
+const STOP_STEP: Duration = Duration::from_secs(1);
+const STOP_ALL: Duration = Duration::from_millis(3500);
+/// What is said of a run that was stopped.
+pub(super) const STOPPED: &str = "stopped by a signal";
 
 #[derive(Debug)]
 struct State {
     timeouts: Timeouts,
     run_until: Instant,
     command_until: Instant,
+    stop: Stop,
+    /// Since when it is time to stop, and until when the next answer must be there.
+    stopping: Option<(Instant, Instant)>,
+    /// Until when to wait for news in an IDLE, where nothing else ends the wait.
+    idle_until: Option<Instant>,
+    /// Whether the server told of messages that nobody had asked for.
+    news: bool,
     budget: Budget,
     bytes: u64,
     lines: u32,
@@ -93,6 +108,14 @@ struct State {
 }
 
 impl State {
+    fn end_idle(&mut self) {
+        if self.idle_until.take().is_some() {
+            let until = Instant::now() + self.timeouts.command;
+            self.command_until = until;
+            self.run_until = self.run_until.max(until);
+        }
+    }
+
     fn clean(&self, text: String) -> String {
         let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
         secrets.fold(text, |text, secret| text.replace(secret, "…"))
@@ -104,12 +127,16 @@ impl State {
 pub(super) struct Watch(Arc<Mutex<State>>);
 
 impl Watch {
-    /// A new connection that must be done at `run_until`.
-    pub fn new(timeouts: Timeouts, run_until: Instant) -> Self {
+    /// A new connection that must be done at `run_until`, and soon after `stop` is set.
+    pub fn new(timeouts: Timeouts, run_until: Instant, stop: Stop) -> Self {
         Watch(Arc::new(Mutex::new(State {
             timeouts,
             run_until,
             command_until: Instant::now() + timeouts.connect,
+            stop,
+            stopping: None,
+            idle_until: None,
+            news: false,
             budget: Budget::small(Expect::Nothing),
             bytes: 0,
             lines: 0,
@@ -149,16 +176,32 @@ impl Watch {
         self.state().command_until = Instant::now() + time;
     }
 
-    /// How long the next read or write may wait.
+    /// How much longer a read or write may wait that has waited since `since`.
     ///
     /// # Errors
-    /// When no time is left; the reason is recorded.
-    pub fn time_left(&self) -> io::Result<Duration> {
+    /// When no time is left; the reason is recorded, but at the end of an IDLE, which is none.
+    pub fn time_left(&self, since: Instant) -> io::Result<Duration> {
         let now = Instant::now();
-        let state = self.state();
-        let until = state.command_until.min(state.run_until);
+        let mut state = self.state();
+        if state.stop.is_set() && state.stopping.is_none() {
+            state.stopping = Some((now, now + STOP_NOW));
+        }
+        if let Some(until) = state.idle_until {
+            let until = if state.stopping.is_some() { now } else { until };
+            return match until.checked_duration_since(now) {
+                Some(left) if left >= MOMENT => Ok(left),
+                _ => {
+                    state.end_idle();
+                    Err(io::ErrorKind::TimedOut.into())
+                }
+            };
+        }
+        let mut until = state.command_until.min(state.run_until).min(since + state.timeouts.silence);
+        if let Some((_, stop_until)) = state.stopping {
+            until = until.min(stop_until);
+        }
         match until.checked_duration_since(now) {
-            Some(left) if left >= Duration::from_millis(1) => Ok(left.min(state.timeouts.silence)),
+            Some(left) if left >= MOMENT => Ok(left),
             _ => {
                 drop(state);
                 Err(self.timed_out())
@@ -166,12 +209,53 @@ impl Watch {
         }
     }
 
+    /// Waits for news from now on for at most `time`, without any other limit on silence.
+    pub fn idle(&self, time: Duration) {
+        self.state().idle_until = Some(Instant::now() + time);
+    }
+
+    /// The wait for news is over: the server has the time of a command to take note.
+    pub fn end_idle(&self) {
+        self.state().end_idle();
+    }
+
+    /// The server told of new messages.
+    pub fn tell_news(&self) {
+        self.state().news = true;
+    }
+
+    /// Whether the server told of new messages since last asked.
+    pub fn take_news(&self) -> bool {
+        std::mem::take(&mut self.state().news)
+    }
+
+    /// Whether it is time to stop.
+    pub fn is_stopping(&self) -> bool {
+        let mut state = self.state();
+        let stop = state.stop.is_set();
+        if stop && state.stopping.is_none() {
+            let now = Instant::now();
+            state.stopping = Some((now, now + STOP_NOW));
+        }
+        stop
+    }
+
+    /// Allows another brief command when it is time to stop: to settle what is kept, or to take leave.
+    pub fn grant_step(&self) {
+        let mut state = self.state();
+        if let Some((since, _)) = state.stopping {
+            state.stopping = Some((since, (Instant::now() + STOP_STEP).min(since + STOP_ALL)));
+        }
+    }
+
     /// A read or write ran into its time limit: records which, and makes the error.
-    pub fn timed_out(&self) -> io::Error {
+    fn timed_out(&self) -> io::Error {
         let now = Instant::now();
         let state = self.state();
-        let soon = now + Duration::from_millis(1);
-        let reason = if state.bye.is_some() {
+        let soon = now + MOMENT;
+        let reason = if state.stopping.is_some_and(|(_, until)| soon >= until) {
+            STOPPED.to_owned()
+        } else if state.bye.is_some() {
             "the server said BYE and went silent".to_owned()
         } else if soon >= state.run_until {
             out_of_time(state.timeouts.run)
@@ -182,6 +266,16 @@ impl Watch {
         };
         drop(state);
         self.fail(ErrorKind::Temporary, reason, io::ErrorKind::TimedOut)
+    }
+
+    /// A run of its own begins on this connection.
+    pub fn run_until(&self, until: Instant) {
+        self.state().run_until = until;
+    }
+
+    /// `text` without what must not be shown.
+    pub fn clean(&self, text: String) -> String {
+        self.state().clean(text)
     }
 
     /// Lets the run go on for `time` from now at least.
@@ -254,7 +348,9 @@ impl Watch {
     /// `BYE`: whatever follows must come soon.
     pub fn bye(&self, said: Said) {
         let mut state = self.state();
-        state.command_until = state.command_until.min(Instant::now() + AFTER_BYE);
+        let soon = Instant::now() + AFTER_BYE;
+        state.command_until = state.command_until.min(soon);
+        state.idle_until = state.idle_until.map(|until| until.min(soon));
         state.bye = Some(Said { text: state.clean(said.text), ..said });
     }
 
@@ -300,6 +396,9 @@ impl Watch {
     }
 }
 
+/// Less than this is no time.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// The reason when the time for a run is over.
 pub(super) fn out_of_time(run: Duration) -> String {
     format!("the {} for one run are over; the next run goes on from here", seconds(run))
@@ -318,7 +417,7 @@ mod tests {
 
     fn watch(run: Duration, command: Duration) -> Watch {
         let timeouts = Timeouts { command, run, ..Timeouts::default() };
-        let watch = Watch::new(timeouts, Instant::now() + run);
+        let watch = Watch::new(timeouts, Instant::now() + run, Stop::default());
         watch.begin(Budget { bytes: 0, ..Budget::small(Expect::Nothing) });
         watch
     }
@@ -327,14 +426,56 @@ mod tests {
     fn the_nearest_deadline_counts() {
         let hour = Duration::from_secs(3600);
         let check = |run, command, word: &str| {
-            let error = watch(run, command).time_left().expect_err(word);
+            let error = watch(run, command).time_left(Instant::now()).expect_err(word);
             assert!(error.to_string().contains(word), "{error}");
         };
         check(Duration::ZERO, hour, "one run");
         check(hour, Duration::ZERO, "too long");
-        let left = watch(hour, hour).time_left().expect("time is left");
-        assert_eq!(left, Timeouts::default().silence);
-        assert!(watch(hour, Duration::from_secs(5)).time_left().unwrap() <= Duration::from_secs(5));
+        let silence = Timeouts::default().silence;
+        let left = watch(hour, hour).time_left(Instant::now()).expect("time is left");
+        assert!(left <= silence && left > silence - Duration::from_secs(5));
+        assert!(watch(hour, Duration::from_secs(5)).time_left(Instant::now()).unwrap() <= Duration::from_secs(5));
+        let long_ago = Instant::now() - silence;
+        let error = watch(hour, hour).time_left(long_ago).unwrap_err();
+        assert!(error.to_string().contains("no data from the server for 60 s"), "{error}");
+    }
+
+    #[test]
+    fn a_stop_leaves_a_moment_and_no_more() {
+        let hour = Duration::from_secs(3600);
+        let watch = watch(hour, hour);
+        let stop = watch.state().stop.clone();
+        assert!(!watch.is_stopping());
+        stop.set();
+        assert!(watch.time_left(Instant::now()).unwrap() <= STOP_NOW);
+        watch.state().stopping = Some((Instant::now() - STOP_NOW, Instant::now()));
+        let error = watch.time_left(Instant::now()).unwrap_err();
+        assert!(error.to_string().contains(STOPPED), "{error}");
+        watch.grant_step();
+        assert!(watch.time_left(Instant::now()).unwrap() <= STOP_STEP);
+        watch.state().stopping = Some((Instant::now() - STOP_ALL, Instant::now()));
+        watch.grant_step();
+        assert!(watch.time_left(Instant::now()).is_err(), "all steps together are bounded");
+        assert!(stop.looks() > 0);
+    }
+
+    #[test]
+    fn an_idle_ends_without_a_fault() {
+        let hour = Duration::from_secs(3600);
+        let watch = watch(Duration::ZERO, hour);
+        watch.idle(hour);
+        let long_ago = Instant::now() - Timeouts::default().silence;
+        assert!(watch.time_left(long_ago).unwrap() > Duration::from_secs(3000), "only its own limit counts");
+        watch.bye(Said { code: None, text: "gone".into() });
+        assert!(watch.time_left(long_ago).unwrap() <= AFTER_BYE);
+        watch.idle(Duration::ZERO);
+        assert_eq!(watch.time_left(long_ago).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(watch.fault(), None);
+        assert!(watch.time_left(Instant::now()).is_ok(), "there is time to end it");
+        watch.idle(hour);
+        watch.state().stop.set();
+        assert!(watch.time_left(Instant::now()).is_err());
+        assert_eq!(watch.fault(), None);
     }
 
     #[test]

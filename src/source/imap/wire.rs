@@ -11,8 +11,11 @@ use rustls::{ClientConnection, StreamOwned};
 use super::account::{Account, Tls};
 use super::guard::{check_greeting, readable, said};
 use super::tls::{self, Failed};
-use super::watch::Watch;
+use super::watch::{STOPPED, Watch};
 use crate::source::ErrorKind;
+
+/// How long a wait goes on without a look at what may have changed meanwhile.
+const SLICE: Duration = Duration::from_millis(200);
 
 /// A TCP connection that never waits longer than its watch allows.
 #[derive(Debug)]
@@ -40,15 +43,15 @@ fn is_timeout(error: &io::Error) -> bool {
 
 impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let since = Instant::now();
         loop {
-            let left = Some(self.watch.time_left()?);
+            let left = Some(self.watch.time_left(since)?.min(SLICE));
             if self.read_timeout != left {
                 self.tcp.set_read_timeout(left)?;
                 self.read_timeout = left;
             }
             match self.tcp.read(into) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => return Err(self.watch.timed_out()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
                 answer => return answer,
             }
         }
@@ -57,15 +60,15 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let since = Instant::now();
         loop {
-            let left = Some(self.watch.time_left()?);
+            let left = Some(self.watch.time_left(since)?.min(SLICE));
             if self.write_timeout != left {
                 self.tcp.set_write_timeout(left)?;
                 self.write_timeout = left;
             }
             match self.tcp.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => return Err(self.watch.timed_out()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
                 answer => return answer,
             }
         }
@@ -114,7 +117,7 @@ impl Write for Wire {
 pub(super) fn connect(account: &Account, watch: &Watch) -> Result<Wire, Failed> {
     let connect = account.timeouts.connect;
     watch.within(connect);
-    let tcp = dial(account)?;
+    let tcp = dial(account, watch)?;
     let mut socket = Socket::new(tcp, watch.clone());
     watch.within(connect);
     match account.tls {
@@ -128,9 +131,9 @@ pub(super) fn connect(account: &Account, watch: &Watch) -> Result<Wire, Failed> 
     Ok(Wire::Tls(Box::new(tls::shake(account, socket)?)))
 }
 
-fn dial(account: &Account) -> Result<TcpStream, Failed> {
+fn dial(account: &Account, watch: &Watch) -> Result<TcpStream, Failed> {
     let until = Instant::now() + account.timeouts.connect;
-    let addresses = look_up(account)?;
+    let addresses = look_up(account, watch)?;
     if account.tls == Tls::None && !addresses.iter().all(|address| address.ip().is_loopback()) {
         let reason = "`tls = \"none\"` is for loopback addresses only: use \"tls\" or \"starttls\"";
         return Err((ErrorKind::Configuration, reason.into()));
@@ -141,13 +144,14 @@ fn dial(account: &Account) -> Result<TcpStream, Failed> {
         if left.is_zero() {
             break;
         }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(tcp) => {
+        match apart(left, watch, move || TcpStream::connect_timeout(&address, left)) {
+            Ok(Ok(tcp)) => {
                 // Commands are short and each waits for its answer.
                 let _ = tcp.set_nodelay(true);
                 return Ok(tcp);
             }
-            Err(error) => last = Some(error),
+            Ok(Err(error)) => last = Some(error.to_string()),
+            Err(reason) => return Err((ErrorKind::Temporary, format!("cannot connect: {reason}"))),
         }
     }
     let reason = match last {
@@ -157,21 +161,37 @@ fn dial(account: &Account) -> Result<TcpStream, Failed> {
     Err((ErrorKind::Temporary, reason))
 }
 
-/// The system's look-up has no time limit of its own, so it gets a thread that may be left behind.
-fn look_up(account: &Account) -> Result<Vec<SocketAddr>, Failed> {
-    let (send, receive) = mpsc::channel();
+fn look_up(account: &Account, watch: &Watch) -> Result<Vec<SocketAddr>, Failed> {
     let (host, port) = (account.host.clone(), account.port);
+    let look = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
     let problem = |what: String| (ErrorKind::Temporary, format!("cannot look up the host: {what}"));
-    let look = move || {
-        let found = (host.as_str(), port).to_socket_addrs();
-        let _ = send.send(found.map(Iterator::collect::<Vec<_>>));
-    };
-    thread::Builder::new().spawn(look).map_err(|error| problem(error.to_string()))?;
-    match receive.recv_timeout(account.timeouts.connect) {
+    match apart(account.timeouts.connect, watch, look) {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(problem("it has no address".into())),
         Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => Err(problem(error.to_string())),
-        Err(_) => Err(problem("no answer in time".into())),
+        Err(reason) => Err(problem(reason)),
+    }
+}
+
+/// Does what cannot be interrupted in a thread that may be left behind; why if it is.
+fn apart<T: Send + 'static>(
+    time: Duration,
+    watch: &Watch,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let until = Instant::now() + time;
+    let (send, receive) = mpsc::channel();
+    thread::Builder::new().spawn(move || drop(send.send(job()))).map_err(|error| error.to_string())?;
+    loop {
+        if watch.is_stopping() {
+            return Err(STOPPED.into());
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        match receive.recv_timeout(left.min(SLICE)) {
+            Ok(done) => return Ok(done),
+            Err(mpsc::RecvTimeoutError::Timeout) if !left.is_zero() => {}
+            Err(_) => return Err("no answer in time".into()),
+        }
     }
 }
 
