@@ -267,16 +267,29 @@ fn a_signal_ends_the_run_after_the_batch_and_the_next_goes_on() {
     site.deliver("alice", "INBOX", 1, 1500);
     site.configure(&[("alice", &["INBOX"], "batch_messages = 20")]);
     let config = site.place.path("config.toml");
-    let child = site
+    let mut child = site
         .place
         .command(&["--config", config.to_str().unwrap(), "fetch"])
         .env("ALICE_PW", "alice-pw")
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(150));
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    // The run is well under way when its first batch is kept.
+    let begun = || {
+        let path = site.place.path("db.sqlite");
+        let open = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        open.query_row("SELECT count(*) FROM message", [], |row| row.get::<_, i64>(0)).ok().filter(|count| *count > 0)
+    };
+    for _ in 0..3000 {
+        if begun().is_some() || child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    if child.try_wait().unwrap().is_none() {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     // A machine that is fast enough is done before the signal comes.
