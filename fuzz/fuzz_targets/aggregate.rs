@@ -63,8 +63,9 @@ impl BufRead for Trickle<'_> {
 }
 
 fuzz_target!(|data: &[u8]| {
+    // No input reaches it: a stream measures a token that has begun, a document in memory one that has ended.
     let limits = Limits {
-        value_bytes: 4096,
+        value_bytes: 1 << 20,
         ..Limits::default()
     };
     let (mut whole, mut streamed) = (Told::default(), Told::default());
@@ -76,14 +77,6 @@ fuzz_target!(|data: &[u8]| {
         &limits,
         &mut streamed,
     );
-    // A text that no element wants is not measured across windows.
-    let long = |told: &Told, outcome: &Result<Read, Refusal>| {
-        told.reports.contains(&Err(Code::FieldTooLong))
-            || matches!(outcome, Err(refusal) if refusal.code == Code::FieldTooLong)
-    };
-    if long(&whole, &one) || long(&streamed, &other) {
-        return;
-    }
     let code = |outcome: Result<Read, Refusal>| outcome.map_err(|refusal| refusal.code);
     let (one, other) = (code(one), code(other));
     assert_eq!(one, other);

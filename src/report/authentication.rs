@@ -7,7 +7,7 @@
 use crate::mail::Header;
 
 use super::address;
-use super::text::{split_outside_quotes, unquoted, without_comments};
+use super::text::{split_outside_quotes, unquoted, without_comments, without_nul};
 
 /// Bytes of trusted fields that are handed on to be kept.
 const KEPT_BYTES: usize = 8 << 10;
@@ -102,7 +102,7 @@ pub fn assess(headers: &[Header<'_>], authserv_id: Option<&str>) -> Authenticati
         room = room.saturating_sub(field.len());
         fits
     });
-    Authentication { verdict, failed, fields: fields.collect() }
+    Authentication { verdict, failed, fields: fields.map(|field| without_nul(&field)).collect() }
 }
 
 /// The `Authentication-Results` fields that may be believed, unfolded: the topmost run that names `authserv_id`.

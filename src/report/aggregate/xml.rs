@@ -1,6 +1,6 @@
 //! From XML events to the state machine: well-formedness, bounds, references, and the honest end.
 //!
-//! A stream is read through a window of text that always ends behind a `>`: so quick-xml borrows from it, as from a
+//! A stream is read through a window of text that never ends within a token: so quick-xml borrows from it, as from a
 //! document in memory, and copies nothing. It forgets the open elements at the end of each window, so their names are
 //! checked here.
 
@@ -12,7 +12,7 @@ use quick_xml::Reader;
 use quick_xml::errors::{Error as XmlError, SyntaxError};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use super::machine::Machine;
+use super::machine::{Machine, cut};
 use super::{AggregateReport, Chunk};
 use crate::limits::Limits;
 use crate::problem::{Code, Refusal, Warning};
@@ -134,7 +134,7 @@ impl<'a> Driver<'a> {
                 text.drain(..start);
                 base = start as u64;
             }
-            let end = if more { text.rfind('>').map_or(0, |at| at + 1) } else { text.len() };
+            let end = if more { complete(&text) } else { text.len() };
             match self.window(&text[..end], base, more) {
                 ControlFlow::Break(result) => break result,
                 ControlFlow::Continue(used) => {
@@ -210,7 +210,11 @@ impl<'a> Driver<'a> {
                     }
                     result => result,
                 },
-                Ok(Event::Text(text)) => self.keep_text(&mut pending, text.into_inner(), at),
+                // A text may come in pieces, so it is measured where it is put together.
+                Ok(Event::Text(text)) => match self.keep_text(&mut pending, text.into_inner(), at) {
+                    Ok(()) => continue,
+                    result => result,
+                },
                 Ok(Event::End(end)) => self.close(std::mem::take(&mut pending), &end, at),
                 Ok(Event::Eof) if more => return self.carry(pending, at, text.len()),
                 Ok(Event::Eof) => return ControlFlow::Break(self.end(at)),
@@ -319,9 +323,8 @@ impl<'a> Driver<'a> {
         let name = tag.trim_ascii_end();
         let open = self.names.at(depth).or(self.machine.name()).unwrap_or("");
         if name != open || depth == 0 {
-            let expected =
-                if depth == 0 { "no end tag".to_owned() } else { format!("</{}>", super::machine::cut(open)) };
-            let found = super::machine::cut(name);
+            let expected = if depth == 0 { "no end tag".to_owned() } else { format!("</{}>", cut(open)) };
+            let found = cut(name);
             return Err(Refusal::new(Code::Xml, format!("byte {at}: expected {expected}, found </{found}>")));
         }
         if self.machine.extending() {
@@ -366,7 +369,7 @@ impl<'a> Driver<'a> {
                     self.machine.warn(
                         "bad-reference",
                         || format!("byte {at}"),
-                        || format!("&{name}; stands for no character"),
+                        || format!("&{}; stands for no character", cut(name)),
                     );
                     "\u{fffd}"
                 }
@@ -375,7 +378,7 @@ impl<'a> Driver<'a> {
                 self.machine.warn(
                     "unknown-entity",
                     || format!("byte {at}"),
-                    || format!("&{name}; is kept as it stands"),
+                    || format!("&{}; is kept as it stands", cut(name)),
                 );
                 self.machine.text("&", at, self.limits)?;
                 self.machine.text(name, at, self.limits)?;
@@ -422,6 +425,14 @@ impl<'a> Driver<'a> {
         self.sink.report(Err(refusal));
         Ok(Read::Reports(self.reports))
     }
+}
+
+/// How much of a text can be read before more of it is there. What remains is markup or a reference that has begun;
+/// plain text can be cut anywhere.
+fn complete(text: &str) -> usize {
+    memchr::memrchr3(b'<', b'>', b'&', text.as_bytes())
+        .filter(|&at| text.as_bytes().get(at) != Some(&b'>'))
+        .unwrap_or(text.len())
 }
 
 /// The value of an element that consists of plain text, and its length with the end tag. Nearly all do, and this way they
@@ -593,13 +604,19 @@ mod tests {
     }
 
     #[test]
+    fn text_that_nobody_wants_may_be_long() {
+        let most = Limits::default().value_bytes;
+        check(&REPORT.replace("<odd>", &format!("<odd>{}", " ".repeat(2 * most))));
+        check(&format!("{REPORT}{}{REPORT}", "x".repeat(2 * most)));
+    }
+
+    #[test]
     fn long_tokens_are_refused() {
         let most = Limits::default().value_bytes;
         for text in [
             REPORT.replace("A &amp; B", &"x".repeat(most + 1)),
             REPORT.replace(" a > b ", &"x".repeat(most + 20)),
             REPORT.replace(" y='>'", &format!(" y='{}'", ">".repeat(most))),
-            REPORT.replace("<odd>", &format!("<odd>{}", " ".repeat(most + 20))),
         ] {
             let (_, told) = whole(&text);
             assert!(matches!(&told.reports[..], [Err((Code::FieldTooLong, _))]), "{}", &text[..200]);
