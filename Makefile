@@ -27,6 +27,8 @@ demo: release ## build, read samples/mail into demo.sqlite, show a week of it
 	@$(DEMO) problems
 	@echo; echo '$$ dmarcdb suppress export --format csv'
 	@$(DEMO) suppress export --format csv
+	@echo; echo '$$ dmarcdb suppress why nora@people.example'
+	@$(DEMO) suppress why nora@people.example
 	@echo; echo 'The database is demo.sqlite: try  $(DEMO) source 198.51.100.20'
 
 release: ## build the release binary
@@ -75,6 +77,7 @@ torture: ## every fault at every point, an hour at most, with a table of points 
 
 bench: ## speed and memory, each beside its floor
 	$(CARGO) bench --locked --bench ingest
+	$(CARGO) bench --locked --bench export
 
 fuzz: ## fuzz the readers for a minute each (fuzz/run)
 	@test -x fuzz/run || { echo "there is no fuzz/run in this tree" >&2; exit 1; }

@@ -32,6 +32,9 @@ Examples:
   dmarcdb suppress export --format mailgun --scope example.com --output lists/
   dmarcdb suppress export --format ses-ndjson --since-last ses-eu --output ses.ndjson";
 
+/// How many addresses that are not in the list are named; the others are counted.
+const NAMED: u64 = 1_000;
+
 /// Options of `dmarcdb suppress export`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -77,14 +80,17 @@ pub fn run(context: &Context, database: &Database, args: &Args) -> Result<Status
     check(args)?;
     let job = Job { context, database, args };
     let written = match (&args.output, &args.since_last) {
-        (None, None) => job.to_stdout()?,
+        (None, None) => job.on_stdout()?,
         (None, Some(name)) => job.changes(name, None)?,
-        (Some(path), None) => job.to_file(path)?,
+        (Some(path), None) => job.in_files(path)?,
         (Some(path), Some(name)) => job.changes(name, Some(path))?,
     };
     if written.refused > 0 {
         let (what, them) = if written.refused == 1 { ("address", "it") } else { ("addresses", "them") };
         let (number, name) = (written.refused, args.format.name);
+        if number > NAMED {
+            context.warn(format_args!("only the first {NAMED} of them are named above; ndjson has all"));
+        }
         context.warn(format_args!("{number} {what} not in the list, because `{name}` cannot express {them}"));
         return Ok(Status::Data);
     }
@@ -138,21 +144,21 @@ impl Job<'_> {
     }
 
     /// Where the target has limits, the list is measured first: standard output cannot become two files.
-    fn to_stdout(self) -> Result<Written, Error> {
+    fn on_stdout(&self) -> Result<Written, Error> {
         if self.args.format.lists.iter().any(|list| list.rows.is_some() || list.bytes.is_some()) {
             one_file(self.args.format, &self.export(&mut Measure)?)?;
         }
-        let mut desk = Stream { context: self.context, out: answer::stdout(), ledger: None, next: None };
+        let mut desk = Stream { context: self.context, out: answer::stdout(), ledger: None, next: None, named: 0 };
         let written = self.export(&mut desk)?;
         desk.out.flush()?;
         Ok(written)
     }
 
-    fn to_file(self, path: &Path) -> Result<Written, Error> {
+    fn in_files(&self, path: &Path) -> Result<Written, Error> {
         let mut files = Files::new(path, self.args.format)?;
         let target = files.target();
         let last = suppression::last(self.database, &target)?;
-        let mut desk = Stream { context: self.context, out: &mut files, ledger: None, next: None };
+        let mut desk = Stream { context: self.context, out: &mut files, ledger: None, next: None, named: 0 };
         let written = self.export(&mut desk)?;
         let before = match &last {
             Some(last) => u64::try_from(last.entries).unwrap_or_default(),
@@ -224,7 +230,7 @@ impl Job<'_> {
                 let entry = next()?.map(|entry| of_ledger(entry, from_scratch));
                 Ok(entry)
             };
-            let mut desk = Stream { context: self.context, out, ledger: Some(ledger), next: Some(&mut next) };
+            let mut desk = Stream { context: self.context, out, ledger: Some(ledger), next: Some(&mut next), named: 0 };
             self.export(&mut desk)
         })
     }
@@ -327,6 +333,7 @@ struct Stream<'a, O> {
     out: O,
     ledger: Option<&'a Ledger>,
     next: Option<&'a mut dyn FnMut() -> Result<Option<Entry>, query::Error>>,
+    named: u64,
 }
 
 impl<O: Output> Desk for Stream<'_, O> {
@@ -352,7 +359,10 @@ impl<O: Output> Desk for Stream<'_, O> {
     }
 
     fn refused(&mut self, address: &str, why: Refused) {
-        self.context.warn(format_args!("{address}: {why}"));
+        self.named += 1;
+        if self.named <= NAMED {
+            self.context.warn(format_args!("{address}: {why}"));
+        }
     }
 }
 

@@ -349,6 +349,12 @@ fn json(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Bytes as hexadecimal digits in lower case.
+fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+}
+
 /// Appends text.
 fn text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Format, List, Refused, Removal, Row, Same, text};
+use super::{Format, List, Refused, Removal, Row, Same, hexadecimal};
 
 /// The address is trimmed and in lower case before it is hashed. Lines are in the order of the addresses.
 pub const FORMAT: Format = Format {
@@ -18,9 +18,7 @@ pub const FORMAT: Format = Format {
 };
 
 fn row(row: &Row, out: &mut Vec<u8>) -> Result<(), Refused> {
-    for byte in Sha256::digest(row.folded.trim().as_bytes()) {
-        text(&format!("{byte:02x}"), out);
-    }
+    hexadecimal(&Sha256::digest(row.folded.trim().as_bytes()), out);
     out.push(b'\n');
     Ok(())
 }
