@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer};
 use rcgen::{KeyPair, KeyUsagePurpose};
 use rustix::process::{Pid, Signal, getuid, kill_process_group};
@@ -60,11 +62,26 @@ impl Dovecot {
     /// `srv.pem`, `elsewhere.pem` for another host, and `expired.pem`, all with the key `srv.key`. Panics when Dovecot
     /// 2.3 is not installed.
     pub fn start_with(extra: &str) -> Dovecot {
+        Self::start_with_files(extra, &[])
+    }
+
+    /// One that takes tokens by XOAUTH2 and OAUTHBEARER which are signed with `key` (see [`super::tokens::jwt`]), beside
+    /// passwords.
+    pub fn start_with_tokens(key: &str) -> Dovecot {
+        let extra = "auth_mechanisms = plain login xoauth2 oauthbearer\n\
+            passdb {\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n args = DIR/oauth2.conf\n}\n";
+        let settings = "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix=DIR/keys/\n\
+            username_attribute = sub\n";
+        let key = STANDARD.encode(key);
+        Self::start_with_files(extra, &[("oauth2.conf", settings), ("keys/default/HS256/default", &key)])
+    }
+
+    fn start_with_files(extra: &str, files: &[(&str, &str)]) -> Dovecot {
         check_installed();
         let mut why = String::new();
         // Another test may take the port before it is used.
         for _ in 0..5 {
-            match Self::try_start(extra) {
+            match Self::try_start(extra, files) {
                 Ok(server) => return server,
                 Err(log) => why = log,
             }
@@ -72,7 +89,7 @@ impl Dovecot {
         panic!("dovecot does not start:\n{why}");
     }
 
-    fn try_start(extra: &str) -> Result<Dovecot, String> {
+    fn try_start(extra: &str, files: &[(&str, &str)]) -> Result<Dovecot, String> {
         let dir = tempfile::Builder::new().prefix("dm").tempdir_in("/tmp").expect("a folder in /tmp");
         let owner = Owner::find();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -80,6 +97,11 @@ impl Dovecot {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         certificates(dir.path());
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text.replace("DIR", &dir.path().display().to_string())).unwrap();
+        }
         let users = "alice:{PLAIN}alice-pw\nbob:{PLAIN}bob-pw\ncarol:{PLAIN}pa ss\"wo\\rd\n";
         fs::write(dir.path().join("users"), users).unwrap();
         let (imap, imaps) = free_ports();

@@ -5,3 +5,4 @@ pub mod dovecot;
 pub mod proxy;
 pub mod run;
 pub mod script;
+pub mod tokens;

@@ -20,6 +20,8 @@ pub enum Reply {
     Drip(Vec<u8>, Duration),
     /// These bytes, and silence.
     SayAndHang(Vec<u8>),
+    /// A line `+ challenge` each, with a line from the client after it, then these bytes.
+    Continue { challenges: Vec<String>, then: Vec<u8> },
 }
 
 /// `text` as a reply.
@@ -35,6 +37,7 @@ pub struct Script {
     /// Where it listens.
     pub port: u16,
     commands: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
@@ -44,20 +47,26 @@ impl Script {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let commands = Arc::new(Mutex::new(Vec::new()));
-        let seen = commands.clone();
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let (seen, answered) = (commands.clone(), answers.clone());
         let reply = Arc::new(reply);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (seen, reply) = (seen.clone(), reply.clone());
-                thread::spawn(move || serve(stream, &seen, &*reply));
+                let (seen, answered, reply) = (seen.clone(), answered.clone(), reply.clone());
+                thread::spawn(move || serve(stream, &seen, &answered, &*reply));
             }
         });
-        Script { port, commands }
+        Script { port, commands, answers }
     }
 
     /// All command lines so far, without their tags.
     pub fn commands(&self) -> Vec<String> {
         self.commands.lock().unwrap().clone()
+    }
+
+    /// What the client said to challenges so far.
+    pub fn answers(&self) -> Vec<String> {
+        self.answers.lock().unwrap().clone()
     }
 
     /// The verbs of all commands so far, UID left off.
@@ -75,7 +84,12 @@ fn verb(line: &str) -> String {
     }
 }
 
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str, &str, usize) -> Reply) {
+fn serve(
+    mut stream: TcpStream,
+    seen: &Mutex<Vec<String>>,
+    answered: &Mutex<Vec<String>>,
+    reply: &dyn Fn(&str, &str, usize) -> Reply,
+) {
     let greeting = match reply("", "", 0) {
         Reply::Usual => say("* OK ready\r\n"),
         other => other,
@@ -86,7 +100,8 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str, 
     let Ok(reading) = stream.try_clone() else {
         return;
     };
-    for line in BufReader::new(reading).lines() {
+    let mut lines = BufReader::new(reading).lines();
+    while let Some(line) = lines.next() {
         let Ok(line) = line else { return };
         let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
         let verb = verb(command);
@@ -96,7 +111,17 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str, 
             seen.push(command.to_owned());
             before
         };
-        let answer = reply(&verb, command, before);
+        let answer = match reply(&verb, command, before) {
+            Reply::Continue { challenges, then } => {
+                for challenge in challenges {
+                    let Ok(()) = stream.write_all(format!("+ {challenge}\r\n").as_bytes()) else { return };
+                    let Some(Ok(line)) = lines.next() else { return };
+                    answered.lock().unwrap().push(line);
+                }
+                Reply::Say(then)
+            }
+            other => other,
+        };
         if !act(&mut stream, answer, tag, &verb, command) || verb == "LOGOUT" {
             return;
         }
@@ -108,7 +133,7 @@ fn act(stream: &mut TcpStream, reply: Reply, tag: &str, verb: &str, command: &st
     let fill = |bytes: &[u8]| replace(bytes, b"TAG", tag.as_bytes());
     match reply {
         Reply::Usual => stream.write_all(&fill(&usual(verb, command))).is_ok(),
-        Reply::Say(bytes) => stream.write_all(&fill(&bytes)).is_ok(),
+        Reply::Say(bytes) | Reply::Continue { then: bytes, .. } => stream.write_all(&fill(&bytes)).is_ok(),
         Reply::SayAndClose(bytes) => {
             let _ = stream.write_all(&fill(&bytes));
             let _ = stream.shutdown(std::net::Shutdown::Both);
