@@ -49,7 +49,7 @@ pub enum Auth {
     /// A password: LOGIN, or SASL PLAIN (RFC 4616).
     #[default]
     Password,
-    /// A token, by the mechanism XOAUTH2 (https://developers.google.com/workspace/gmail/imap/xoauth2-protocol).
+    /// A token, by the mechanism XOAUTH2 (<https://developers.google.com/workspace/gmail/imap/xoauth2-protocol>).
     XOAuth2,
     /// A token, by the mechanism OAUTHBEARER (RFC 7628).
     OAuthBearer,
