@@ -4,7 +4,7 @@ CARGO   ?= cargo
 DMARCDB  = target/release/dmarcdb
 DEMO     = $(DMARCDB) --db demo.sqlite --config samples/dmarcdb.toml
 
-.PHONY: help demo release test check fmt clippy doc advisories samples bench fuzz torture clean
+.PHONY: help demo release test check fmt clippy doc advisories samples bench soak fuzz torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ torture: ## every fault at every point, an hour at most, with a table of points 
 bench: ## speed and memory, each beside its floor
 	$(CARGO) bench --locked --bench ingest
 	$(CARGO) bench --locked --bench export
+
+SECONDS ?= 3600
+soak: ## fetch --watch under faults for SECONDS (an hour): nothing lost, memory flat
+	DMARCDB_SOAK_SECONDS=$(SECONDS) $(CARGO) test --locked --test it -- --exact --nocapture \
+		watch::faults_for_a_while_lose_nothing_and_memory_stays_flat
 
 fuzz: ## fuzz the readers for a minute each (fuzz/run)
 	@test -x fuzz/run || { echo "there is no fuzz/run in this tree" >&2; exit 1; }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::login::Door;
 use super::run::{self, Run};
-use super::{Context, Error, Status};
+use super::{Context, Error, Status, watch};
 use crate::config::{self, Config};
 use crate::ingest::Reserved;
 use crate::source::imap::{After, ImapSource, Known, Resume, Waiting};
@@ -25,6 +25,13 @@ pub struct Args {
     /// Only this account (may be given more than once)
     #[arg(long, value_name = "NAME")]
     account: Vec<String>,
+    /// Stay, and read mail as it comes (for a service; see systemd/dmarcdb.service)
+    ///
+    /// Whatever is there is read at full speed first. Then the server tells of new mail where it can (IDLE), else it is
+    /// asked every `poll_seconds`. Connections that are lost are made again, after a pause that grows. One line is
+    /// printed when an account fails and one when it works again. SIGHUP reads the configuration again, SIGTERM ends.
+    #[arg(long, conflicts_with_all = ["dry_run", "strict", "format"])]
+    watch: bool,
     /// Read and count, but store nothing and change nothing on the server
     #[arg(long)]
     dry_run: bool,
@@ -41,6 +48,9 @@ pub struct Args {
 /// # Errors
 /// As the exit statuses say. With several accounts every one is tried, each failure is told, and the gravest decides.
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
+    if args.watch {
+        return watch::run(context, &args.account);
+    }
     let started = Instant::now();
     let config = context.config()?;
     let accounts = chosen(&config, &args.account)?;
@@ -78,7 +88,11 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     Ok(if args.strict && (tally.problems > 0 || warned) { Status::Data } else { Status::Ok })
 }
 
-fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a config::Account>, Error> {
+/// The accounts to read: those named, else all.
+///
+/// # Errors
+/// There is none, or none of such a name.
+pub fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a config::Account>, Error> {
     if config.accounts.is_empty() {
         return Err(Error::new(
             Status::Configuration,

@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod login;
 pub mod man;
 pub mod messages;
+pub mod notify;
 pub mod problems;
 pub mod prune;
 pub mod records;
@@ -24,6 +25,7 @@ pub mod status;
 pub mod summary;
 pub mod suppress;
 pub mod tls;
+pub mod watch;
 pub mod window;
 
 use std::fmt::Display;

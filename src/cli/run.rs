@@ -32,6 +32,8 @@ pub struct Run<'a> {
     options: Options,
     stop: Stop,
     tally: Tally,
+    /// Whether progress may be drawn.
+    drawn: bool,
 }
 
 impl<'a> Run<'a> {
@@ -48,7 +50,28 @@ impl<'a> Run<'a> {
         // A write beyond the limit on file sizes is to fail, not to end the process.
         signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))
             .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
-        Ok(Run { context, store, options: options(context, config, dry_run), stop, tally: Tally::default() })
+        Ok(Run { drawn: context.progress(), ..Run::with(context, config, store, stop, dry_run) })
+    }
+
+    /// A run over a database that is open already, which draws no progress and ends when `stop` says so.
+    pub fn with(context: &'a Context, config: &Config, store: Store, stop: Stop, dry_run: bool) -> Self {
+        let options = options(context, config, dry_run);
+        Run { context, store, options, stop, tally: Tally::default(), drawn: false }
+    }
+
+    /// What was read from here on was read at `now`, seconds since the epoch.
+    pub fn set_now(&mut self, now: i64) {
+        self.options.now = now;
+    }
+
+    /// What was done so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The database.
+    pub fn into_store(self) -> Store {
+        self.store
     }
 
     /// Set when a signal asks to stop.
@@ -83,7 +106,7 @@ impl<'a> Run<'a> {
         tell: bool,
     ) -> Result<(), Error> {
         let options = Options { settles, reserved, ..self.options.clone() };
-        let mut watcher = Watcher { context: self.context, bar: self.context.progress().then(bar), tell };
+        let mut watcher = Watcher { context: self.context, bar: self.drawn.then(bar), tell, stop: &self.stop };
         let (tally, result) = ingest::run(source, &mut self.store, &options, self.stop.flag(), &mut watcher);
         if let Some(bar) = watcher.bar {
             bar.finish_and_clear();
@@ -238,10 +261,13 @@ struct Watcher<'a> {
     context: &'a Context,
     bar: Option<ProgressBar>,
     tell: bool,
+    stop: &'a Stop,
 }
 
 impl Observer for Watcher<'_> {
     fn kept(&mut self, origin: &Origin, kept: &Kept, tally: &Tally, remaining: Option<u64>) {
+        // A sign of life.
+        let _ = self.stop.is_set();
         if let Some(bar) = &self.bar {
             bar.set_position(tally.messages);
             let ahead = remaining.map(|remaining| left(bar, remaining)).unwrap_or_default();

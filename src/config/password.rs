@@ -164,6 +164,8 @@ fn run(command: &str, patience: Duration, how: Reading<'_>) -> Result<Secret, St
     for name in how.hidden {
         shell.env_remove(name);
     }
+    // What it says to systemd would count as ours.
+    shell.env_remove("NOTIFY_SOCKET");
     let group = !io::stdin().is_terminal();
     if group {
         shell.process_group(0);

@@ -28,3 +28,4 @@ mod support;
 mod tls;
 mod torture;
 mod trust;
+mod watch;

@@ -239,7 +239,13 @@ impl Connection {
             return Ok(());
         }
         let waited = self.run(Budget::small(Expect::Idle), |session| {
-            session.idle().timeout(time).keepalive(false).wait_while(stop_on_any).map(|_| ())
+            let mut handle = session.idle();
+            let waited = handle.timeout(time).keepalive(false).wait_while(stop_on_any);
+            if let Err(imap::Error::No(_) | imap::Error::Bad(_)) = waited {
+                // There is nothing to end, and a DONE would be taken for a command.
+                std::mem::forget(handle);
+            }
+            waited.map(|_| ())
         });
         self.watch.take_news();
         waited
