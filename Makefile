@@ -77,6 +77,7 @@ torture: ## every fault at every point, an hour at most, with a table of points 
 
 bench: ## speed and memory, each beside its floor
 	$(CARGO) bench --locked --bench ingest
+	$(CARGO) bench --locked --bench aggregate
 	$(CARGO) bench --locked --bench export
 
 SECONDS ?= 3600
