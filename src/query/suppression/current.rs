@@ -1,12 +1,13 @@
 //! Every address that is not to be mailed now, in the order of exports, as fast as the disk gives it.
 //!
 //! `v_suppression` says the same and asks the index three times for each row; here the events of one address and From
-//! domain come one after the other and the state is kept while they pass. Kinds whose effect is not known here are left to
-//! `state.sql`.
+//! domain come one after the other, and what nearly all of them are is decided while they pass: objections without an end,
+//! and lifts. Whatever else happened to an address is left to `state.sql`, so that there is one rule for it.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Row, named_params};
 
-use super::{Database, Error, state};
+use super::{Database, Error, Suppression};
 
 /// One address that is not to be mailed, or waits for a person to decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +101,7 @@ fn suppressed<E: From<Error>>(
             }
             history.begin(row).map_err(explain)?;
         }
-        history.event(row, now).map_err(explain)?;
+        history.event(row).map_err(explain)?;
     }
     history.end(database, now)?.map_or(Ok(()), take)
 }
@@ -112,10 +113,10 @@ struct History {
     scope: String,
     /// When the first event since the last lift was.
     since_at: Option<i64>,
-    /// The newest event since the last lift that has not ended.
+    /// The newest event since the last lift.
     newest: Option<Event>,
-    /// A kind is among them whose effect is not known here.
-    unknown: Option<String>,
+    /// Among them is one whose effect is not decided here.
+    unsure: bool,
 }
 
 /// An event that suppresses.
@@ -125,7 +126,6 @@ struct Event {
     kind: String,
     reason: String,
     address: String,
-    until_at: Option<i64>,
     author: Option<String>,
     complaint: Option<i64>,
 }
@@ -140,30 +140,26 @@ impl History {
         self.folded.push_str(row.get_ref(0)?.as_str()?);
         self.scope.clear();
         self.scope.push_str(row.get_ref(1)?.as_str()?);
-        (self.since_at, self.newest, self.unknown) = (None, None, None);
+        (self.since_at, self.newest, self.unsure) = (None, None, false);
         Ok(())
     }
 
-    fn event(&mut self, row: &Row<'_>, now: i64) -> rusqlite::Result<()> {
-        let (at, until_at): (i64, Option<i64>) = (row.get(2)?, row.get(4)?);
+    fn event(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         match row.get_ref(3)?.as_str()? {
             "lift" => {
                 (self.since_at, self.newest) = (None, None);
                 return Ok(());
             }
-            "complaint" | "unsubscribe" | "add" | "hard_bounce" => {}
-            kind => self.unknown = Some(kind.to_owned()),
+            "complaint" | "unsubscribe" | "add" if row.get_ref(4)? == ValueRef::Null => {}
+            _ => self.unsure = true,
         }
+        let at = row.get(2)?;
         self.since_at = self.since_at.or(Some(at));
-        if until_at.is_some_and(|until| until <= now) {
-            return Ok(());
-        }
         let event = Event {
             at,
             kind: row.get(3)?,
             reason: row.get(6)?,
             address: row.get(5)?,
-            until_at,
             author: row.get(7)?,
             complaint: row.get(8)?,
         };
@@ -178,19 +174,8 @@ impl History {
 
     /// The state after the last event.
     fn end(&mut self, database: &Database, now: i64) -> Result<Option<Current>, Error> {
-        if let Some(kind) = self.unknown.take() {
-            let found = state(database, &self.folded, now)?.into_iter().find(|row| row.scope == self.scope);
-            return Ok(found.map(|row| Current {
-                folded: self.folded.clone(),
-                address: row.address,
-                kind,
-                reason: row.reason,
-                scope: row.scope,
-                since_at: row.since_at,
-                until_at: row.until_at,
-                evidence: row.evidence,
-                pending: false,
-            }));
+        if self.unsure {
+            return self.asked(database, now).map_err(|error| database.explain(error));
         }
         let Some(event) = self.newest.take() else { return Ok(None) };
         let evidence = match event.complaint {
@@ -204,8 +189,32 @@ impl History {
             reason: event.reason,
             scope: self.scope.clone(),
             since_at: self.since_at.unwrap_or(event.at),
-            until_at: event.until_at,
+            until_at: None,
             evidence,
+            pending: false,
+        }))
+    }
+
+    /// The state as `state.sql` tells it.
+    fn asked(&self, database: &Database, now: i64) -> rusqlite::Result<Option<Current>> {
+        let connection = database.connection();
+        let mut state = connection.prepare_cached(include_str!("state.sql"))?;
+        let rows = state.query_map(named_params! {":folded": self.folded, ":now": now}, Suppression::read)?;
+        let rows: Vec<Suppression> = rows.collect::<rusqlite::Result<_>>()?;
+        let Some(row) = rows.into_iter().find(|row| row.scope == self.scope) else { return Ok(None) };
+        let params = named_params! {
+            ":folded": self.folded, ":scope": self.scope, ":reason": row.reason, ":until_at": row.until_at,
+        };
+        let kind = connection.prepare_cached(include_str!("deciding.sql"))?.query_row(params, |row| row.get(0))?;
+        Ok(Some(Current {
+            folded: self.folded.clone(),
+            address: row.address,
+            kind,
+            reason: row.reason,
+            scope: row.scope,
+            since_at: row.since_at,
+            until_at: row.until_at,
+            evidence: row.evidence,
             pending: false,
         }))
     }
@@ -213,6 +222,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
     use rusqlite::Connection;
 
@@ -263,6 +274,14 @@ mod tests {
         until_at: Option<i64>,
     }
 
+    /// A database without rows, made once.
+    static EMPTY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("empty");
+        create(&path, "");
+        std::fs::read(path).unwrap()
+    });
+
     const PEOPLE: [&str; 3] = ["Ann@x.test", "bob@x.test", "\"c d\"@x.test"];
 
     fn happenings() -> impl Strategy<Value = Vec<Happening>> {
@@ -305,7 +324,7 @@ mod tests {
                 if matches!(one.kind, "add" | "lift") { "'mia'" } else { "NULL" }
             )
         });
-        rows.collect()
+        format!("PRAGMA synchronous = OFF; BEGIN; {} COMMIT;", rows.collect::<String>())
     }
 
     /// What the view says, with its clock set to `NOW`.
@@ -333,7 +352,8 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let rows = |list: &[Happening], name: &str| {
                 let path = directory.path().join(name);
-                create(&path, &stored(list));
+                std::fs::write(&path, &*EMPTY).unwrap();
+                Connection::open(&path).unwrap().execute_batch(&stored(list)).unwrap();
                 all(&Database::open(&path).unwrap(), None, false, NOW)
             };
             let found = rows(&list, "in-order");
