@@ -113,6 +113,9 @@ pub enum Refused {
     Unreadable(String),
     /// An IMAP server lists it but does not hand it over. Tried again in later runs before it counts as a problem.
     Undeliverable(String),
+    /// The connection failed while an IMAP server was to hand it over. It is tried again in later runs, after all others:
+    /// a message on which a server fails every time must not keep the others away. Never counts as a problem.
+    Interrupted(String),
 }
 
 /// What became of a message; told to the source after the commit.

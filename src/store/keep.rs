@@ -378,6 +378,13 @@ impl Store {
                 Refusal::new(Code::TooLarge, format!("{bytes} bytes; the limit is {limit} (limits.message_bytes)"))
             }
             Refused::Unreadable(reason) => Refusal::new(Code::Unreadable, reason),
+            Refused::Interrupted(reason) => {
+                if let Origin::Imap { mailbox, uid } = arrival.origin {
+                    mailbox::defer(&self.connection, mailbox, *uid, reason)?;
+                    return Ok(None);
+                }
+                Refusal::new(Code::Unreadable, reason)
+            }
             Refused::Undeliverable(reason) => {
                 if let Origin::Imap { mailbox, uid } = arrival.origin {
                     let tries = mailbox::defer(&self.connection, mailbox, *uid, reason)?;

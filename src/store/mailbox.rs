@@ -12,7 +12,7 @@ pub struct Progress {
     pub mailbox: Mailbox,
     /// Every UID up to this one is dealt with, but for those in `deferred`.
     pub cursor_uid: u32,
-    /// UIDs that the server did not hand over yet.
+    /// UIDs that the server did not hand over yet, those first that were tried least.
     pub deferred: Vec<u32>,
     /// UIDs of messages that are kept and still to be flagged, moved or deleted.
     pub unsettled: Vec<u32>,
@@ -98,7 +98,7 @@ impl Store {
         })?;
         rows.map(|row| {
             let (id, mailbox, cursor_uid) = row?;
-            let deferred = self.uids("SELECT uid FROM deferred WHERE mailbox = ?1 ORDER BY uid", id)?;
+            let deferred = self.uids("SELECT uid FROM deferred WHERE mailbox = ?1 ORDER BY tries, uid", id)?;
             let unsettled = self.uids("SELECT uid FROM place WHERE mailbox = ?1 AND settled = 0 ORDER BY uid", id)?;
             Ok(Progress { mailbox, cursor_uid, deferred, unsettled })
         })

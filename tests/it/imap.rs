@@ -84,6 +84,13 @@ impl Run {
                 None => mailboxes.push(known(mailbox, uid)),
             }
         }
+        for (origin, refusal) in &self.refused {
+            let (mailbox, uid) = place(origin);
+            if matches!(refusal, Refused::Interrupted(_)) {
+                let known = mailboxes.iter_mut().find(|known| known.mailbox == *mailbox);
+                known.expect("its folder").retry.push(uid);
+            }
+        }
         Resume { mailboxes }
     }
 
@@ -483,7 +490,28 @@ fn what_came_before_the_second_cut_counts() {
     // The port is part of what tells servers apart.
     resume.mailboxes[0].mailbox.server = account(&server).server();
     let second = take(account(&server), resume);
-    assert_eq!([first.bodies(), second.bodies()].concat(), mails(1..=200));
+    let (mut all, mut due) = ([first.bodies(), second.bodies()].concat(), mails(1..=200));
+    all.sort();
+    due.sort();
+    assert_eq!(all, due);
+}
+
+/// Whatever the server fails on is tried last.
+#[test]
+fn a_message_on_which_the_server_fails_keeps_no_other_away() {
+    let server = with_mail(30);
+    let path = &server.files("alice", "INBOX")[0];
+    // Dovecot believes the size in the name, and hangs up when the file is longer.
+    let name = format!("{},S=10,W=10", path.file_name().unwrap().to_str().unwrap());
+    std::fs::rename(path, path.with_file_name(name)).unwrap();
+    let first = take(account(&server), Resume::default());
+    assert_eq!(first.end.clone().unwrap_err().kind, ErrorKind::Temporary, "{first:?}");
+    let second = take(account(&server), first.resume());
+    assert_eq!(second.end.clone().unwrap_err().kind, ErrorKind::Temporary, "{second:?}");
+    assert_eq!([first.uids(), second.uids()].concat(), (2..=30).collect::<Vec<u32>>());
+    server.deliver("alice", "INBOX", &mail(31));
+    let third = take(account(&server), second.resume());
+    assert_eq!((third.uids(), third.end.is_err()), (vec![31], true), "{third:?}");
 }
 
 #[test]

@@ -178,7 +178,7 @@ pub struct Known {
     pub mailbox: Mailbox,
     /// Every UID up to this one was kept or is in `retry`.
     pub cursor_uid: u32,
-    /// UIDs up to the cursor that the server did not hand over; tried again.
+    /// UIDs up to the cursor that the server did not hand over; tried again in this order, one by one, after all others.
     pub retry: Vec<u32>,
     /// UIDs of kept messages whose flagging, moving or deleting was not confirmed; repeated first.
     pub unsettled: Vec<u32>,

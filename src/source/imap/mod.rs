@@ -44,8 +44,8 @@ const ARRIVED: usize = 10_000;
 
 /// The folders of one account.
 ///
-/// Within a folder, messages come in ascending order of UID: first those of [`Known::retry`], then those above the
-/// cursor. A UID that no longer exists is passed over in silence. Something that concerns one folder only, such as that
+/// Within a folder, messages come in ascending order of UID, those above the cursor, and then those of [`Known::retry`]. A
+/// UID that no longer exists is passed over in silence. Something that concerns one folder only, such as that
 /// it does not exist, does not keep the others from being read: the error comes when all are done.
 pub struct ImapSource {
     account: Account,
@@ -63,6 +63,8 @@ pub struct ImapSource {
     ready: VecDeque<Taken>,
     /// Messages fetched by one command; falls when a connection was lost.
     batch_messages: usize,
+    /// How many of the next are fetched one by one, because a connection was lost on them.
+    suspects: usize,
     /// What concerns single folders, for the end.
     failed: Vec<Error>,
     repeated: Vec<Origin>,
@@ -81,6 +83,9 @@ pub struct ImapSource {
     stale: bool,
     /// The move target as on the wire, once it is known to exist.
     target: Option<String>,
+    /// All folders are done, or the connection is; what is ready is still handed out.
+    ended: bool,
+    /// And that is done too.
     over: bool,
     /// Whether the server refused to tell of new mail although it offers to.
     no_idle: bool,
@@ -112,6 +117,8 @@ struct Work {
     uid_next: Option<u32>,
     /// UIDs up to this one are tried again.
     cursor: u32,
+    /// Those still to be tried again, when there is nothing new.
+    retry: VecDeque<u32>,
     /// Found, sizes not yet known.
     found: VecDeque<u32>,
     /// With what the server claims of them.
@@ -176,6 +183,7 @@ impl ImapSource {
             work: None,
             ready: VecDeque::new(),
             batch_messages,
+            suspects: 0,
             failed: Vec::new(),
             repeated: Vec::new(),
             gone: Vec::new(),
@@ -187,6 +195,7 @@ impl ImapSource {
             counting: 0,
             stale: false,
             target: None,
+            ended: false,
             over: false,
             no_idle: false,
         })
@@ -254,6 +263,8 @@ impl ImapSource {
         self.counting = 0;
         self.stale = false;
         self.strange = false;
+        self.suspects = 0;
+        self.ended = false;
         self.over = false;
     }
 
@@ -449,15 +460,14 @@ impl ImapSource {
         self.repeat(&mailbox, selected.read_only, unsettled)?;
         // Those above the cursor are found anyway.
         retry.retain(|uid| (1..=cursor).contains(uid));
-        retry.sort_unstable();
-        retry.dedup();
         Ok(Work {
             mailbox,
             exists: opened.exists as usize,
             all_found: 0,
             uid_next: opened.uid_next,
             cursor,
-            found: retry.into(),
+            retry: retry.into(),
+            found: VecDeque::new(),
             sized: VecDeque::new(),
             windows: Windows::new(cursor, opened.exists, opened.uid_next),
             window_end: None,
@@ -475,9 +485,10 @@ impl ImapSource {
 
     /// Counts what the next run will find, one search at a time; false when that is done.
     fn count_on(&mut self, work: &mut Work) -> Result<bool, Failure> {
-        self.waiting.messages += (work.found.len() + work.sized.len()) as u64;
+        self.waiting.messages += (work.found.len() + work.sized.len() + work.retry.len()) as u64;
         work.found.clear();
         work.sized.clear();
+        work.retry.clear();
         if work.windows.current().is_none() {
             return Ok(false);
         }
@@ -514,17 +525,51 @@ impl ImapSource {
         }
         if !work.sized.is_empty() {
             let batch = self.next_batch(work);
-            let taken = self.fetch(work, &batch)?;
+            match self.fetch(work, &batch) {
+                Ok(taken) => self.ready.extend(taken),
+                Err(failure) => {
+                    self.interrupted(work, &batch, &failure);
+                    return Err(failure);
+                }
+            }
+            self.suspects = self.suspects.saturating_sub(batch.order.len());
             work.sized.drain(..batch.order.len());
-            self.ready.extend(taken);
         } else if !work.found.is_empty() {
             self.ask_sizes(work)?;
         } else if work.windows.current().is_some() {
             self.search_on(work)?;
+        } else if let Some(uid) = work.retry.pop_front() {
+            work.found_again = None;
+            work.found.push_back(uid);
         } else {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// The connection failed on a batch. Where it may be had again, its messages are fetched one by one. Else they are put
+    /// off until the others have been read: one of them may be what the server fails on, and it would do so in every run.
+    fn interrupted(&mut self, work: &mut Work, batch: &Batch, failure: &Failure) {
+        let reason = match failure {
+            Failure::Lost(_) if self.may_reconnect && !self.connection.is_stopping() => {
+                self.suspects = batch.order.len();
+                return;
+            }
+            // Where the run was at its end or told to stop, it was not the messages.
+            _ if self.connection.is_stopping() || Instant::now() >= self.run_until => return,
+            Failure::Lost(reason) | Failure::Broken(_, reason) => reason,
+            // A server that refuses says so of all.
+            _ => return,
+        };
+        for (uid, claim, too_large) in &batch.order {
+            let origin = Origin::Imap { mailbox: work.mailbox.clone(), uid: *uid };
+            let refusal = match *too_large {
+                true => Refused::TooLarge { limit: self.account.bounds.message_bytes },
+                false => Refused::Interrupted(reason.clone()),
+            };
+            self.ready.push_back(Taken::Refused { origin, bytes: claim.bytes().unwrap_or(0), refusal });
+        }
+        work.sized.drain(..batch.order.len());
     }
 
     /// Asks for the sizes of the next UIDs that were found.
@@ -618,7 +663,8 @@ impl ImapSource {
                 // One of unknown size goes alone.
                 let size = claim.bytes().unwrap_or(bounds.batch_bytes.saturating_add(1));
                 let bytes = batch.bytes.saturating_add(size);
-                let full = batch.fetch.len() >= self.batch_messages || bytes > most_bytes;
+                let most = if self.suspects > 0 { 1 } else { self.batch_messages };
+                let full = batch.fetch.len() >= most || bytes > most_bytes;
                 if full && !batch.fetch.is_empty() {
                     break;
                 }
@@ -771,12 +817,14 @@ impl Source for ImapSource {
             if self.over {
                 return Ok(None);
             }
+            if self.ended {
+                return self.finish();
+            }
             match self.persist(Self::advance) {
-                Ok(true) => {}
-                Ok(false) => return self.finish(),
+                Ok(goes_on) => self.ended = !goes_on,
                 Err(error) => {
                     self.failed.insert(0, error);
-                    return self.finish();
+                    self.ended = true;
                 }
             }
         }
@@ -789,7 +837,7 @@ impl Source for ImapSource {
     /// Those found so far; a folder that has not been searched to its end holds more.
     fn remaining(&self) -> Option<u64> {
         let work = self.work.as_ref();
-        let found = work.map_or(0, |work| work.found.len() + work.sized.len());
+        let found = work.map_or(0, |work| work.found.len() + work.sized.len() + work.retry.len());
         Some((found + self.ready.len()) as u64)
     }
 }

@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::site::{ANY_USER, Delivered, Kept, Mail, Site, mixture, scratch};
+use super::site::{ANY_USER, Delivered, Kept, Mail, Site, binary, mixture, scratch};
 use super::suite::{Random, Suite, Tried, full, sample, scale};
 use crate::support::dovecot::Dovecot;
+use crate::support::run::Ran;
 
 /// What a system call did.
 #[derive(Clone, Debug)]
@@ -292,7 +293,9 @@ fn power_is_lost_after_every_system_call() {
     let near: Vec<bool> = (0..steps.len()).map(|number| is_near_a_move(&steps, number)).collect();
     let stride = steps.len() / 60 + 1;
     let (states, moved) = states(&steps, |number| full() || near[number] || number % stride == 0);
-    let states = sample(states, 700, 31);
+    let states = sample(states, 500, 31);
+    let empty = site.place.path("empty");
+    std::fs::create_dir(&empty).unwrap();
     suite.each(2, &states, |state| {
         let dir = scratch();
         restore(state, dir.path());
@@ -307,6 +310,13 @@ fn power_is_lost_after_every_system_call() {
                     }
                 }
             }
+        }
+        // The program must find its way, too, whatever it looks for before it trusts a file.
+        let mut command = std::process::Command::new(binary());
+        command.arg("--db").arg(dir.path().join("db.sqlite")).arg("ingest").arg(&empty).env_clear();
+        let ran = Ran::from(command.output().unwrap());
+        if ran.status != Some(0) {
+            wrong.push(format!("I5: the next run ends with {:?}: {}", ran.status, ran.stderr));
         }
         (state.label.clone(), Tried::Reached(wrong))
     });
@@ -330,7 +340,7 @@ fn power_is_lost_after_every_system_call() {
         server.forget_user(user);
         (format!("a run {}", state.label), Tried::Reached(wrong))
     });
-    suite.done(scale(600, 5000) as u64);
+    suite.done(scale(450, 5000) as u64);
 }
 
 /// The steps before and after a move are the ones that matter most.
