@@ -418,23 +418,41 @@ fn a_body_that_drips_is_bounded_by_the_command() {
 }
 
 #[test]
-fn a_body_of_line_ends_passes() {
-    let script = Script::start(|verb, command, _| match verb {
+fn bodies_come_as_they_are() {
+    // Every byte, more than once, so that none can stand for another.
+    let every: Vec<u8> = (0..=255).chain((0..=255).rev()).cycle().take(4096).collect();
+    let body = every.clone();
+    let script = Script::start(move |verb, command, _| match verb {
         "FETCH" if command.contains("BODY") => {
-            let body = vec![b'\n'; 2_000_000];
             let head = format!("* 1 FETCH (UID 1 BODY[] {{{}}}\r\n", body.len());
             Reply::Say([head.as_bytes(), &body, b")\r\nTAG OK done\r\n"].concat())
         }
-        "FETCH" => say("* 1 FETCH (UID 1 RFC822.SIZE 2000000)\r\nTAG OK done\r\n"),
+        _ => Reply::Usual,
+    });
+    for _ in 0..8 {
+        let run = take(account(&script), Resume::default());
+        assert_eq!((run.messages, run.end), (vec![every.clone()], None));
+    }
+}
+
+#[test]
+fn a_body_of_line_ends_passes() {
+    let script = Script::start(|verb, command, _| match verb {
+        "FETCH" if command.contains("BODY") => {
+            let body = vec![b'\n'; 20_000_000];
+            let head = format!("* 1 FETCH (UID 1 BODY[] {{{}}}\r\n", body.len());
+            Reply::Say([head.as_bytes(), &body, b")\r\nTAG OK done\r\n"].concat())
+        }
+        "FETCH" => say("* 1 FETCH (UID 1 RFC822.SIZE 20000000)\r\nTAG OK done\r\n"),
         _ => Reply::Usual,
     });
     let mut account = account(&script);
-    account.bounds.message_bytes = 3_000_000;
+    account.bounds.message_bytes = 30_000_000;
     account.timeouts.silence = Duration::from_secs(20);
     let started = Instant::now();
     let run = take(account.clone(), Resume::default());
-    assert_eq!((run.messages[0].len(), run.end), (2_000_000, None));
-    assert!(started.elapsed() < Duration::from_secs(20));
+    assert_eq!((run.messages[0].len(), run.end), (20_000_000, None));
+    assert!(started.elapsed() < Duration::from_secs(5));
     account.bounds.message_bytes = 1_000_000;
     let run = take(account, Resume::default());
     assert_eq!(run.refused, [Refused::TooLarge { limit: 1_000_000 }]);

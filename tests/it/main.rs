@@ -6,6 +6,7 @@ mod corpus;
 mod damage;
 mod doctor;
 mod exports;
+mod fakeimap;
 mod feedback;
 mod fetch;
 mod generated;

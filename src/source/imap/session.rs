@@ -8,7 +8,7 @@ use imap::extensions::idle::stop_on_any;
 use imap_proto::{Capability, NameAttribute};
 
 use super::account::{Account, Tls};
-use super::guard::{Guard, readable};
+use super::guard::{Guard, readable, veil};
 use super::login;
 use super::name::{Naming, unescape};
 use super::watch::{Budget, Expect, Said, Watch};
@@ -310,6 +310,7 @@ impl Connection {
     pub fn bodies(&mut self, set: &str, uids: &[u32], bytes: u64, literal: u64) -> Result<Items, Failure> {
         let most = bytes.saturating_mul(2).saturating_add(literal).saturating_add(2 << 20);
         let budget = Budget { expect: Expect::Fetch, bytes: most, likely: bytes, literal };
+        let byte = self.watch.veil();
         self.run(budget, |session| {
             let fetched = session.uid_fetch(set, "(UID INTERNALDATE BODY.PEEK[])")?;
             let mut answer = Items::default();
@@ -320,9 +321,11 @@ impl Connection {
                     answer.strange = true;
                     continue;
                 };
-                answer.items.entry(uid).or_insert_with(|| Item {
-                    bytes: body.to_vec(),
-                    received_at: item.internal_date().map(|date| date.timestamp()).filter(|seconds| *seconds > 0),
+                answer.items.entry(uid).or_insert_with(|| {
+                    let mut bytes = body.to_vec();
+                    veil(&mut bytes, byte);
+                    let received_at = item.internal_date().map(|date| date.timestamp());
+                    Item { bytes, received_at: received_at.filter(|seconds| *seconds > 0) }
                 });
             }
             Ok(answer)

@@ -2,6 +2,7 @@
 //! current command has left, and what the server said that the protocol library does not hand on.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -94,6 +95,7 @@ struct State {
     idle_until: Option<Instant>,
     /// Whether the server told of messages that nobody had asked for.
     news: bool,
+    veil: u8,
     budget: Budget,
     bytes: u64,
     lines: u32,
@@ -137,6 +139,7 @@ impl Watch {
             stopping: None,
             idle_until: None,
             news: false,
+            veil: RandomState::new().build_hasher().finish() as u8 | 0x80,
             budget: Budget::small(Expect::Nothing),
             bytes: 0,
             lines: 0,
@@ -217,6 +220,11 @@ impl Watch {
     /// The wait for news is over: the server has the time of a command to take note.
     pub fn end_idle(&self) {
         self.state().end_idle();
+    }
+
+    /// What stands for a line end in bodies on this connection.
+    pub fn veil(&self) -> u8 {
+        self.state().veil
     }
 
     /// The server told of new messages.
