@@ -66,6 +66,30 @@ fn check_names_every_mistake() {
 }
 
 #[test]
+fn what_the_documents_show_is_understood() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("config.toml");
+    let mut blocks = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap() {
+        let file = entry.unwrap().path();
+        let text = fs::read_to_string(&file).unwrap();
+        for block in text.split("```toml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            // Indented as part of a list; a section of an account stands alone.
+            let lines: String = block.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+            let account = "[[account]]\nname = \"a\"\nhost = \"h.example\"\nuser = \"u\"\nauth = \"xoauth2\"\n";
+            let whole = if lines.contains("[[account]]") { lines } else { format!("{account}{lines}") };
+            fs::write(&path, &whole).unwrap();
+            let output = config(home.path(), &["check", "--config", path.to_str().unwrap()]);
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{}: {told}\n{whole}", file.display());
+            blocks += 1;
+        }
+    }
+    assert!(blocks >= 6, "{blocks}");
+}
+
+#[test]
 fn check_connects() {
     let server = Dovecot::start();
     server.create_folder("alice", "Reports/2026");

@@ -19,7 +19,7 @@ const CHUNK_MESSAGES: usize = 500;
 const CHUNK_BYTES: usize = 8 << 20;
 /// How often to note that an account without news was read to its end.
 const NOTE: Duration = Duration::from_secs(300);
-/// No run ends because of its time: there is always a next one. Each command still has its own.
+/// No run ends because of its time or size: there is always a next one. Each command still has its own bounds.
 const RUN: Duration = Duration::from_secs(30 * 86400);
 /// Between two looks whether the database is free.
 const LOOK: Duration = Duration::from_millis(5);
@@ -90,7 +90,10 @@ impl<'c> Watched<'_, 'c> {
     /// One connection.
     fn session(&self, door: &mut Door<'_>) -> Result<(), Trouble> {
         let resume = self.resume()?;
-        let connected = door.connect(resume, |imap| imap.timeouts.run = RUN);
+        let connected = door.connect(resume, |imap| {
+            imap.timeouts.run = RUN;
+            (imap.bounds.run_messages, imap.bounds.run_bytes) = (0, 0);
+        });
         let mut source = connected.map_err(Trouble::Account)?;
         self.health().connected(Instant::now());
         let mut noted_at: Option<Instant> = None;
@@ -108,11 +111,8 @@ impl<'c> Watched<'_, 'c> {
                 let noted = self.database().store_mut().reached_end(&self.account.server(), now());
                 noted.map_err(|error| Trouble::Database(run::store_error(&error)))?;
             }
-            let waiting = source.waiting();
-            if waiting.messages == 0 && !waiting.at_least {
-                let waited = source.wait(self.account.idle, self.account.poll);
-                waited.map_err(|error| Trouble::Account(run::source_error(&error)))?;
-            }
+            let waited = source.wait(self.account.idle, self.account.poll);
+            waited.map_err(|error| Trouble::Account(run::source_error(&error)))?;
             if self.stop.is_set() {
                 return Ok(());
             }
