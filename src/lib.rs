@@ -26,7 +26,8 @@
 //! | `store`    | `schema.sql`, migrations, one insert file per kind                      | `report`, `reading`, `source`'s words, `suppress`'s rules |
 //! | `ingest`   | take, read on all cores, keep in batches, settle; the tally             | `source`, `reading`, `store` |
 //! | `oauth`    | access tokens instead of passwords; the one file they are kept in        | `source` |
-//! | `query`    | one question = one `.sql` beside one `.rs`                              | `store`'s read-only connection |
+//! | `query`    | one question = one `.sql` beside one `.rs`                              | `store`'s read-only connection, `providers` |
+//! | `providers` | who is behind a sending address: a table kept as data, pure            | nothing |
 //! | `render`   | rows -> table, JSON, NDJSON, CSV; sanitizes for each                    | `query`'s rows |
 //! | `cli`      | one file per command; exit statuses; raw options become settings once   | everything; nobody knows `cli` |
 //!
@@ -40,6 +41,7 @@ pub mod limits;
 pub mod mail;
 pub mod oauth;
 pub mod problem;
+pub mod providers;
 pub mod query;
 pub mod reading;
 pub mod render;

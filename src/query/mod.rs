@@ -8,6 +8,7 @@ pub mod counts;
 pub mod database;
 pub mod extent;
 pub mod messages;
+pub mod names;
 pub mod notes;
 pub mod problems;
 pub mod records;

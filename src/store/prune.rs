@@ -94,6 +94,7 @@ const LEFT_OVER: &str = "
     INSERT OR IGNORE INTO used SELECT source FROM record;
     INSERT OR IGNORE INTO used SELECT source FROM failure WHERE source IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT source FROM complaint WHERE source IS NOT NULL;
+    DELETE FROM source_name WHERE source NOT IN (SELECT id FROM used);
     DELETE FROM address WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
     INSERT OR IGNORE INTO used SELECT org_name FROM report WHERE org_name IS NOT NULL;

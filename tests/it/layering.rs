@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and the rooms it may name, besides those everybody may.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("limits", &[]),
     ("problem", &[]),
     ("config", &["source"]),
@@ -20,7 +20,8 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("suppress", &["report", "query"]),
     ("store", &["report", "reading", "source", "suppress"]),
     ("ingest", &["source", "reading", "store"]),
-    ("query", &["store"]),
+    ("query", &["store", "providers"]),
+    ("providers", &[]),
     ("render", &["query"]),
 ];
 
@@ -31,7 +32,7 @@ const TOP: &str = "cli";
 const EVERYBODY: [&str; 2] = ["limits", "problem"];
 
 /// Rooms without file, socket, clock, environment, process, printing or SQL.
-const PURE: [&str; 7] = ["limits", "problem", "mail", "unpack", "report", "reading", "suppress"];
+const PURE: [&str; 8] = ["limits", "problem", "mail", "unpack", "report", "reading", "suppress", "providers"];
 
 /// What a pure room may not name: paths and all below them.
 const IMPURE: [&str; 16] = [

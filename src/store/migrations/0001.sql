@@ -432,6 +432,27 @@ CREATE TABLE export_entry (
   PRIMARY KEY (export, folded, list, address, scope)
 ) STRICT, WITHOUT ROWID;
 
+-- ---------------------------------------------------------------- names of sending addresses
+
+-- What DNS and local network files say of a sending address. Written by `enrich` alone, after ingest, and needed by nothing:
+-- no row, or one past its end, only means that nobody asked.
+CREATE TABLE source_name (
+  source       INTEGER PRIMARY KEY REFERENCES address (id) ON DELETE CASCADE,  -- the address
+  looked_up_at INTEGER NOT NULL,         -- when DNS was last asked
+  expires_at   INTEGER NOT NULL,         -- when it is worth asking again
+  outcome      TEXT NOT NULL CHECK (outcome IN ('confirmed', 'unconfirmed', 'none', 'failed')),  -- a name leads back to the address; names are there, none leads back; no name; DNS gave no answer, and what is here is of the time before
+  name         TEXT,                     -- the first name that leads back to the address (RFC 8601, section 2.7.3, iprev): its owner's own word
+  names        TEXT NOT NULL DEFAULT '[]',  -- all names of the PTR records, confirmed or not, JSON array, bounded
+  asn          INTEGER,                  -- number of the autonomous system that announces the network
+  as_owner     TEXT,                     -- who runs that
+  country      TEXT,                     -- two letters (ISO 3166), as the network file says
+  network      TEXT,                     -- prefix in the network file that holds the address: 192.0.2.0/24
+  listed       TEXT,                     -- block lists that hold it, JSON array of {list, answers, reason}; NULL: none was asked
+  list_errors  TEXT,                     -- block lists that refused or failed, JSON array of {list, reason}; NULL: none did
+  provider     TEXT                      -- who that is, where the built-in table knows
+) STRICT;
+CREATE INDEX source_name_expires ON source_name (expires_at);
+
 -- ---------------------------------------------------------------- views: the contract
 
 -- One row for each report. Those that are not `counted` are kept but left out of sums.
@@ -520,3 +541,10 @@ CREATE VIEW v_message AS
 SELECT id, lower(hex(sha256)) AS sha256, origin, seen_at, bytes, outcome, reason,
        received_at, message_id, from_address, subject, sent_at, auth, auth_domain
 FROM message;
+
+-- Sending addresses that `enrich` has looked up, and what it found.
+CREATE VIEW v_source_name AS
+SELECT s.ip AS source_ip, n.name, n.names, n.outcome, n.provider, n.asn, n.as_owner, n.country, n.network, n.listed,
+       n.list_errors, n.looked_up_at, n.expires_at
+FROM source_name n
+JOIN address s ON s.id = n.source;

@@ -1,0 +1,176 @@
+//! What `enrich` found out about sending addresses: names, networks, block lists. Nothing here asks DNS: an address that was
+//! never looked up is not in the answer, and `expires_at` tells how old what is there may be.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, named_params};
+use serde::Deserialize;
+
+use super::{Database, Error};
+use crate::providers::{self, Named};
+
+/// What is known of one sending address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The address, as in `v_record`.
+    pub source_ip: String,
+    /// When DNS was last asked.
+    pub looked_up_at: i64,
+    /// When it is worth asking again. What is past it is still the best there is.
+    pub expires_at: i64,
+    /// What DNS said.
+    pub outcome: Outcome,
+    /// The first name that leads back to the address; `Some` only where [`Outcome`] is or was `Confirmed`.
+    pub name: Option<String>,
+    /// All names of the PTR records, confirmed or not. Anybody can write any name there: show them, judge by `name`.
+    pub names: Vec<String>,
+    /// Number of the autonomous system that announces the network.
+    pub asn: Option<u32>,
+    /// Who runs that.
+    pub as_owner: Option<String>,
+    /// Two letters (ISO 3166), as the network file says.
+    pub country: Option<String>,
+    /// Prefix in the network file that holds the address: `192.0.2.0/24`.
+    pub network: Option<String>,
+    /// Block lists that hold it; `None`: none was asked, which is the default.
+    pub listed: Option<Vec<Listing>>,
+    /// Block lists that refused to answer or failed. They say nothing about the address.
+    pub list_errors: Vec<ListError>,
+    /// Who that was, by the built-in table, when it was looked up. [`Names::provider`] knows more.
+    pub provider: Option<String>,
+}
+
+/// What DNS said about the name of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A name leads back to the address (FCrDNS; `iprev=pass` of RFC 8601, section 2.7.3).
+    Confirmed,
+    /// There are names, and none of them leads back.
+    Unconfirmed,
+    /// There is no name.
+    None,
+    /// DNS gave no answer. What else is there is of the time before, if any.
+    Failed,
+}
+
+impl Outcome {
+    /// As in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Confirmed => "confirmed",
+            Outcome::Unconfirmed => "unconfirmed",
+            Outcome::None => "none",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    fn of(word: &str) -> Outcome {
+        match word {
+            "confirmed" => Outcome::Confirmed,
+            "unconfirmed" => Outcome::Unconfirmed,
+            "none" => Outcome::None,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
+/// One block list that holds an address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Listing {
+    /// The zone of the list.
+    pub list: String,
+    /// What it answered: addresses below 127.0.0.0/8 that tell the kind of entry (RFC 5782, section 2.1).
+    pub answers: Vec<String>,
+    /// What it says about the entry, for people.
+    pub reason: Option<String>,
+}
+
+/// One block list that said nothing about an address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ListError {
+    /// The zone of the list.
+    pub list: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Names {
+    /// The provider, from the confirmed name or else from envelope and signing domains of its mail. Hand in only domains whose
+    /// SPF or DKIM check passed.
+    pub fn provider<'a>(
+        &'a self,
+        spf_passed: impl IntoIterator<Item = &'a str>,
+        dkim_passed: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Named> {
+        providers::name(self.name.as_deref(), spf_passed, dkim_passed)
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Names> {
+        let listed: Option<String> = row.get("listed")?;
+        let list_errors: Option<String> = row.get("list_errors")?;
+        Ok(Names {
+            source_ip: row.get("source_ip")?,
+            looked_up_at: row.get("looked_up_at")?,
+            expires_at: row.get("expires_at")?,
+            outcome: Outcome::of(&row.get::<_, String>("outcome")?),
+            name: row.get("name")?,
+            names: array(&row.get::<_, String>("names")?),
+            asn: row.get("asn")?,
+            as_owner: row.get("as_owner")?,
+            country: row.get("country")?,
+            network: row.get("network")?,
+            listed: listed.map(|text| array(&text)),
+            list_errors: list_errors.map(|text| array(&text)).unwrap_or_default(),
+            provider: row.get("provider")?,
+        })
+    }
+}
+
+/// An array as it is stored; other programs may have written something else.
+fn array<T: for<'a> Deserialize<'a>>(text: &str) -> Vec<T> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// What is known of each of these addresses, by the address as it is in `v_record`. Costs a look-up for each that is asked
+/// for, whatever else is stored.
+///
+/// # Errors
+/// See [`Error`].
+pub fn of<'a>(database: &Database, ips: impl IntoIterator<Item = &'a str>) -> Result<HashMap<String, Names>, Error> {
+    let ips = serde_json::Value::from_iter(ips).to_string();
+    let found = database.rows(include_str!("of.sql"), named_params! {":ips": ips}, Names::read)?;
+    Ok(found.into_iter().map(|names| (names.source_ip.clone(), names)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::testing::{FIXTURE, scratch};
+
+    const FOUND: &str = "
+        INSERT INTO source_name (source, looked_up_at, expires_at, outcome, name, names, asn, as_owner, country, network, listed,
+                                 list_errors, provider) VALUES
+          (1, 1795000000, 1795600000, 'confirmed', 'mail-1.google.com', '[\"mail-1.google.com\",\"other.example\"]', 15169,
+           'Google LLC', 'US', '192.0.2.0/24', '[]', NULL, 'Google'),
+          (2, 1795000000, 1795003600, 'failed', NULL, '[]', NULL, NULL, NULL, NULL,
+           '[{\"list\":\"zen.example\",\"answers\":[\"127.0.0.4\"],\"reason\":\"infected\"}]',
+           '[{\"list\":\"b.example\",\"reason\":\"refused\"}]', NULL);";
+
+    #[test]
+    fn what_is_known_of_an_address() {
+        let scratch = scratch(&format!("{FIXTURE}{FOUND}"));
+        let found = of(&scratch.database, ["192.0.2.10", "198.51.100.7", "203.0.113.9", "203.0.113.250"]).unwrap();
+        assert_eq!(found.len(), 2, "two were looked up: {found:?}");
+        let google = &found["192.0.2.10"];
+        assert_eq!((google.outcome, google.name.as_deref()), (Outcome::Confirmed, Some("mail-1.google.com")));
+        assert_eq!((google.asn, google.names.len()), (Some(15169), 2));
+        assert_eq!(google.listed.as_deref(), Some(&[][..]), "asked, and not listed");
+        assert_eq!(google.provider([], []).map(|named| &*named.provider.name), Some("Google"));
+        let other = &found["198.51.100.7"];
+        assert_eq!(other.outcome, Outcome::Failed);
+        assert_eq!(other.listed.as_deref().unwrap()[0].list, "zen.example");
+        assert_eq!(other.list_errors[0].reason, "refused");
+        assert_eq!(other.provider([], ["amazonses.com"]).map(|named| &*named.provider.name), Some("Amazon SES"));
+        assert_eq!(of(&scratch.database, []).unwrap(), HashMap::new());
+    }
+}
