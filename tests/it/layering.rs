@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: [(&str, &[&str]); 15] = [
     ("limits", &[]),
     ("problem", &[]),
-    ("config", &["source"]),
+    ("config", &["source", "suppress"]),
     ("source", &[]),
     ("oauth", &["source"]),
     ("mail", &[]),
