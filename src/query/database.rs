@@ -125,9 +125,9 @@ impl Database {
                 Ok(Database { connection, path: path.to_path_buf() })
             })
             .map_err(|error| Error::of(path, error))?;
-        database.check_owner()?;
         // One snapshot for all questions of a command, so that totals and rows agree while a writer writes.
         database.ask(|connection| connection.execute_batch("BEGIN"))?;
+        database.check_owner()?;
         let found = check::quick(&mut database.connection, looking).map_err(|error| Error::of(path, error))?;
         if let Some([reason, ..]) = found.as_deref() {
             return Err(Error::Damaged { path: path.to_path_buf(), reason: reason.clone() });
@@ -138,14 +138,22 @@ impl Database {
     fn check_owner(&self) -> Result<(), Error> {
         let pragma =
             |name| self.ask(|connection| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)));
-        if pragma("application_id")? != APPLICATION_ID {
-            return Err(Error::Foreign(self.path.clone()));
-        }
         let found = pragma("user_version")?;
+        match pragma("application_id")? {
+            APPLICATION_ID => {}
+            // The first run is at its very beginning, or ended there.
+            0 if found == 0 && self.is_bare()? => return Err(Error::Missing(self.path.clone())),
+            _ => return Err(Error::Foreign(self.path.clone())),
+        }
         if found > SCHEMA_VERSION {
             return Err(Error::Newer { path: self.path.clone(), found });
         }
         Ok(())
+    }
+
+    /// Whether nothing was ever made in it.
+    fn is_bare(&self) -> Result<bool, Error> {
+        self.one("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
     }
 
     /// The file.
@@ -241,6 +249,8 @@ mod tests {
         assert!(refusal(&path("none.sqlite")).contains("nothing has been fetched yet: run `dmarcdb fetch`"));
         std::fs::write(path("empty"), b"").unwrap();
         assert!(refusal(&path("empty")).contains("nothing has been fetched yet"));
+        Connection::open(path("bare")).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+        assert!(refusal(&path("bare")).contains("nothing has been fetched yet"));
         std::fs::write(path("text"), b"Dear diary, this is no database at all").unwrap();
         assert!(refusal(&path("text")).contains("not a dmarcdb database"));
 
