@@ -37,7 +37,9 @@ use uids::Windows;
 
 /// UIDs whose sizes are asked for by one command.
 const SIZES: usize = 500;
-/// Before the one new connection after a lost one.
+/// New connections in one run after messages on which one was lost, beside the one that a run always has.
+const SUSPICIONS: u32 = 3;
+/// Before a new connection after a lost one.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Searches only to count what is left for the next run.
 const COUNTING: u32 = 100;
@@ -67,6 +69,8 @@ pub struct ImapSource {
     batch_messages: usize,
     /// How many of the next are fetched one by one, because a connection was lost on them.
     suspects: usize,
+    /// How many more times a connection that is lost on a message is made again.
+    suspicions: u32,
     /// What concerns single folders, for the end.
     failed: Vec<Error>,
     repeated: Vec<Origin>,
@@ -177,6 +181,7 @@ impl ImapSource {
             ready: VecDeque::new(),
             batch_messages,
             suspects: 0,
+            suspicions: SUSPICIONS,
             failed: Vec::new(),
             repeated: Vec::new(),
             gone: Vec::new(),
@@ -257,6 +262,7 @@ impl ImapSource {
         self.stale = false;
         self.strange = false;
         self.suspects = 0;
+        self.suspicions = SUSPICIONS;
         self.ended = false;
         self.over = false;
     }
@@ -540,29 +546,50 @@ impl ImapSource {
         Ok(true)
     }
 
-    /// The connection failed on a batch. Where it may be had again, its messages are fetched one by one. Else they are put
-    /// off until the others have been read: one of them may be what the server fails on, and it would do so in every run.
+    /// The connection failed on a batch. Its messages are then fetched one by one, and one on which it fails again is put
+    /// off until the others have been read: it may be what the server fails on, and it would do so in every run.
     fn interrupted(&mut self, work: &mut Work, batch: &Batch, failure: &Failure) {
-        let reason = match failure {
-            Failure::Lost(_) if self.may_reconnect && !self.connection.is_stopping() => {
-                self.suspects = batch.order.len();
-                return;
-            }
-            // Where the run was at its end or told to stop, it was not the messages.
-            _ if self.connection.is_stopping() || Instant::now() >= self.run_until => return,
-            Failure::Lost(reason) | Failure::Broken(_, reason) => reason,
+        // Where the run was at its end or told to stop, it was not the messages.
+        if self.connection.is_stopping() || Instant::now() >= self.run_until {
+            return;
+        }
+        let (lost, reason) = match failure {
+            Failure::Lost(reason) => (true, reason),
+            Failure::Broken(_, reason) => (false, reason),
             // A server that refuses says so of all.
-            _ => return,
+            Failure::Refused(_) => return,
         };
+        let alone = self.suspects > 0 || batch.order.len() == 1;
+        let was_free = lost && self.may_reconnect;
+        if lost && !was_free && self.suspicions > 0 {
+            self.suspicions -= 1;
+            self.may_reconnect = true;
+        }
+        if lost && self.may_reconnect && (was_free || !alone) {
+            self.suspects = batch.order.len();
+            return;
+        }
+        self.suspects = self.suspects.saturating_sub(batch.order.len());
+        self.put_off(work, batch, reason);
+    }
+
+    fn put_off(&mut self, work: &mut Work, batch: &Batch, reason: &str) {
         for (uid, claim, too_large) in &batch.order {
             let origin = Origin::Imap { mailbox: work.mailbox.clone(), uid: *uid };
             let refusal = match *too_large {
                 true => Refused::TooLarge { limit: self.account.bounds.message_bytes },
-                false => Refused::Interrupted(reason.clone()),
+                false => Refused::Interrupted(reason.to_owned()),
             };
             self.ready.push_back(Taken::Refused { origin, bytes: claim.bytes().unwrap_or(0), refusal });
         }
         work.sized.drain(..batch.order.len());
+        if self.may_reconnect {
+            // The run goes on, and must not end as if nothing were missing.
+            let count = batch.order.len();
+            let text = format!("{count} left to the next run, because the connection failed on it: {reason}");
+            let error = self.folder_error(&work.mailbox.folder, ErrorKind::Temporary, &text);
+            self.failed.push(error);
+        }
     }
 
     /// The error for the end, if anything failed: of the first kind, naming everything.
