@@ -4,7 +4,7 @@ CARGO   ?= cargo
 DMARCDB  = target/release/dmarcdb
 DEMO     = $(DMARCDB) --db demo.sqlite --config samples/dmarcdb.toml
 
-.PHONY: help demo release test check fmt clippy doc advisories samples bench soak fuzz torture clean
+.PHONY: help demo release packages test check fmt clippy doc advisories samples bench soak fuzz torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,13 +34,14 @@ demo: release ## build, read samples/mail into demo.sqlite, show a week of it
 release: ## build the release binary
 	$(CARGO) build --release --locked
 
-# What the tests start or run the binary under: a real IMAP server, and a way to make system calls fail.
-TEST_PACKAGES = dovecot-imapd strace
+# What the tests start or run the binary under: a real IMAP server, a way to make system calls fail, and a clock that lies.
+TEST_PACKAGES = dovecot-imapd strace libfaketime
 
-test: ## run every test; installs Debian's dovecot-imapd and strace when they are missing and we are root
+packages:
 	@missing=; \
 	[ -x /usr/sbin/dovecot ] || command -v dovecot >/dev/null || missing=1; \
 	command -v strace >/dev/null || missing=1; \
+	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing=1; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "installing $(TEST_PACKAGES), which the tests run on this machine only"; \
@@ -49,6 +50,8 @@ test: ## run every test; installs Debian's dovecot-imapd and strace when they ar
 			echo "The tests need $(TEST_PACKAGES). As root:  apt-get install --no-install-recommends $(TEST_PACKAGES)" >&2; exit 1; \
 		fi; \
 	fi
+
+test: packages ## run every test; installs what Debian has of dovecot, strace and libfaketime when missing and we are root
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked --no-fail-fast && $(CARGO) test --locked --doc; \
 	else \
@@ -72,8 +75,15 @@ samples: ## write samples/ again from samples/make.py (needs python3)
 advisories: ## look the dependencies up in the RustSec database
 	@.ci/advisories
 
-torture: ## every fault at every point, an hour at most, with a table of points and violations
-	DMARCDB_TORTURE=full $(CARGO) test --locked --release --test it torture -- --nocapture --test-threads 1
+TORTURE_TABLE = $(CURDIR)/target/torture.tsv
+torture: packages ## every fault at every point, an hour at most, with a table of points and violations (docs/torture.md)
+	@mkdir -p target; rm -f $(TORTURE_TABLE)
+	@DMARCDB_TORTURE=full DMARCDB_TORTURE_TABLE=$(TORTURE_TABLE) \
+		$(CARGO) test --locked --release --test it torture -- --nocapture --test-threads 1; status=$$?; \
+	echo; awk -F '\t' 'BEGIN { printf "%-34s %8s %8s %10s %8s\n", "suite", "points", "target", "violations", "seconds" } \
+		{ printf "%-34s %8d %8d %10d %8d\n", $$1, $$2, $$3, $$4, $$5; p += $$2; t += $$3; v += $$4; s += $$5 } \
+		END { printf "%-34s %8d %8d %10d %8d\n", "all", p, t, v, s }' $(TORTURE_TABLE); \
+	exit $$status
 
 bench: ## speed and memory, each beside its floor
 	$(CARGO) bench --locked --bench ingest

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::relay::{Fault, From, Relay, Wrong};
 use super::site::{ANY_USER, Delivered, Site, broken, letter};
-use super::suite::{Suite, Tried, sample, scale};
+use super::suite::{Suite, Tried, sample};
 use crate::support::dovecot::Dovecot;
 use crate::support::run::Ran;
 
@@ -26,7 +26,7 @@ fn site<'a>(server: &'a Dovecot, user: &str, port: u16) -> Site<'a> {
     site
 }
 
-fn run(site: &Site<'_>, relay: &Relay) -> (Option<i32>, String) {
+pub fn run(site: &Site<'_>, relay: &Relay) -> (Option<i32>, String) {
     let child = site.command(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     relay.victim(child.id());
     let ran = Ran::from(child.wait_with_output().unwrap());
@@ -34,7 +34,7 @@ fn run(site: &Site<'_>, relay: &Relay) -> (Option<i32>, String) {
 }
 
 /// Whether a run may end with `status`.
-fn ends_well(status: Option<i32>, wrong: Wrong) -> bool {
+pub fn ends_well(status: Option<i32>, wrong: Wrong) -> bool {
     match (status, wrong) {
         (None, Wrong::Kill) | (Some(0 | 75), _) => true,
         // A byte more or less can make the server's words, or the program's, mean anything.
@@ -45,7 +45,7 @@ fn ends_well(status: Option<i32>, wrong: Wrong) -> bool {
 
 #[test]
 fn the_connection_breaks_at_every_byte() {
-    let mut suite = Suite::new("bytes of a conversation");
+    let mut suite = Suite::new("bytes of a conversation", "torture::connection::the_connection_breaks_at_every_byte");
     let server = Dovecot::start_with(ANY_USER);
     let whole = Relay::start(server.imap, None);
     let clean = site(&server, "clean", whole.port);
@@ -62,14 +62,15 @@ fn the_connection_breaks_at_every_byte() {
         points.extend((0..from_client).map(|at| Fault { wrong, from: From::Client, at }));
     }
     let points = sample(points, 150, 21);
-    suite.each(12, &points, |fault| {
-        let label = format!("{fault:?}");
+    let label = |Fault { wrong, from, at }: &Fault| format!("{wrong:?} at byte {at} from the {from:?}");
+    suite.each(12, &points, label, |fault| {
         let user = format!("{:?}{:?}{}", fault.wrong, fault.from, fault.at).to_lowercase();
         let relay = Relay::start(server.imap, Some(*fault));
         let site = site(&server, &user, relay.port);
         let (status, told) = run(&site, &relay);
         if !relay.happened() {
-            return (label, Tried::NotReached);
+            server.forget_user(&user);
+            return Tried::NotReached;
         }
         let mut wrong = site.check(false);
         if !ends_well(status, fault.wrong) {
@@ -80,7 +81,7 @@ fn the_connection_breaks_at_every_byte() {
         }
         wrong.extend(site.recover());
         server.forget_user(&user);
-        (label, Tried::Reached(wrong))
+        Tried::Reached(wrong)
     });
-    suite.done(scale(100, 12_500) as u64);
+    suite.done(100, 12_500);
 }

@@ -2,9 +2,14 @@
 //!
 //! Each suite brings mail, lets something go wrong at one point, looks whether the seven invariants of [`site`] still
 //! hold, and lets one undisturbed run put everything right. The tests know what they delivered. In `make test` each suite
-//! tries a seeded sample of its points; `make torture` (`DMARCDB_TORTURE=full`) tries all and prints a table.
+//! tries a seeded sample of its points; `make torture` (`DMARCDB_TORTURE=full`) tries all and prints a table. A violation
+//! names the command that tries its point again. See docs/torture.md.
 
+mod clock;
+mod conditions;
 mod connection;
+mod meanwhile;
+mod overlap;
 mod power;
 mod relay;
 mod site;

@@ -276,7 +276,7 @@ fn restore(state: &State, dir: &Path) {
 
 #[test]
 fn power_is_lost_after_every_system_call() {
-    let mut suite = Suite::new("power lost");
+    let mut suite = Suite::new("power lost", "torture::power::power_is_lost_after_every_system_call");
     let server = Dovecot::start_with(ANY_USER);
     let mut site = Site::imap(&server, "alice", server.imap, "");
     let mut steps = Vec::new();
@@ -296,35 +296,41 @@ fn power_is_lost_after_every_system_call() {
     let states = sample(states, 500, 31);
     let empty = site.place.path("empty");
     std::fs::create_dir(&empty).unwrap();
-    suite.each(2, &states, |state| {
-        let dir = scratch();
-        restore(state, dir.path());
-        let mut wrong = Vec::new();
-        match Kept::read(&dir.path().join("db.sqlite")) {
-            Err(why) => wrong.push(format!("I6: {why}")),
-            Ok(kept) => {
-                for uid in &moved[..state.moved] {
-                    let message = &site.delivered[*uid as usize - 1];
-                    if !kept.holds(&message.holds) {
-                        wrong.push(format!("I2: UID {uid} was moved, and {:?} is lost", message.holds));
+    suite.each(
+        2,
+        &states,
+        |state| state.label.clone(),
+        |state| {
+            let dir = scratch();
+            restore(state, dir.path());
+            let mut wrong = Vec::new();
+            match Kept::read(&dir.path().join("db.sqlite")) {
+                Err(why) => wrong.push(format!("I6: {why}")),
+                Ok(kept) => {
+                    for uid in &moved[..state.moved] {
+                        let message = &site.delivered[*uid as usize - 1];
+                        if !kept.holds(&message.holds) {
+                            wrong.push(format!("I2: UID {uid} was moved, and {:?} is lost", message.holds));
+                        }
                     }
                 }
             }
-        }
-        // The program must find its way, too, whatever it looks for before it trusts a file.
-        let mut command = std::process::Command::new(binary());
-        command.arg("--db").arg(dir.path().join("db.sqlite")).arg("ingest").arg(&empty).env_clear();
-        let ran = Ran::from(command.output().unwrap());
-        if ran.status != Some(0) {
-            wrong.push(format!("I5: the next run ends with {:?}: {}", ran.status, ran.stderr));
-        }
-        (state.label.clone(), Tried::Reached(wrong))
-    });
+            // The program must find its way, too, whatever it looks for before it trusts a file.
+            let mut command = std::process::Command::new(binary());
+            command.arg("--db").arg(dir.path().join("db.sqlite")).arg("ingest").arg(&empty).env_clear();
+            let ran = Ran::from(command.output().unwrap());
+            if ran.status != Some(0) {
+                wrong.push(format!("I5: the next run ends with {:?}: {}", ran.status, ran.stderr));
+            }
+            Tried::Reached(wrong)
+        },
+    );
     // From some of the states, a run with what the server then has brings everything.
-    let number = scale(6, 120);
+    let number = scale(6, 250);
     let some: Vec<&State> = states.iter().step_by(states.len() / number + 1).collect();
     let numbered: Vec<(usize, &State)> = some.into_iter().enumerate().collect();
-    suite.each(2, &numbered, |(number, state)| {
+    let label = |(_, state): &(usize, &State)| format!("a run {}", state.label);
+    suite.each(2, &numbered, label, |(number, state)| {
         let mut after = Site::imap(&server, &format!("after{number}"), server.imap, "");
         restore(state, after.place.dir.path());
         after.deliver(site.delivered.clone());
@@ -338,9 +344,9 @@ fn power_is_lost_after_every_system_call() {
         let mut wrong = after.check(false);
         wrong.extend(after.recover());
         server.forget_user(user);
-        (format!("a run {}", state.label), Tried::Reached(wrong))
+        Tried::Reached(wrong)
     });
-    suite.done(scale(450, 5000) as u64);
+    suite.done(450, 5000);
 }
 
 /// The steps before and after a move are the ones that matter most.

@@ -22,6 +22,8 @@ pub enum Wrong {
     Double,
     /// The program is killed before it comes.
     Kill,
+    /// Somebody else does something before it comes: see [`Relay::start_with`].
+    Act,
 }
 
 /// Who sends the byte.
@@ -39,7 +41,10 @@ pub struct Fault {
     pub at: usize,
 }
 
-/// A running relay. Its first connection suffers the fault, all later ones are left alone.
+/// What somebody else does.
+pub type Act = Box<dyn Fn() + Send + Sync>;
+
+/// A running relay. One connection suffers the fault, all later ones are left alone.
 pub struct Relay {
     pub port: u16,
     shared: Arc<Shared>,
@@ -54,14 +59,20 @@ struct Shared {
     /// Bytes from the server and from the client on the last connection that ended.
     sent: [AtomicUsize; 2],
     stop: AtomicBool,
+    act: Option<Act>,
 }
 
 impl Relay {
     /// Relays to `port`.
     pub fn start(port: u16, fault: Option<Fault>) -> Relay {
+        Self::start_with(port, fault, None)
+    }
+
+    /// The same, with what is done by [`Wrong::Act`].
+    pub fn start_with(port: u16, fault: Option<Fault>, act: Option<Act>) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared { fault: Mutex::new(fault), ..Shared::default() });
+        let shared = Arc::new(Shared { fault: Mutex::new(fault), act, ..Shared::default() });
         let state = shared.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -74,6 +85,11 @@ impl Relay {
             }
         });
         Relay { port: here, shared }
+    }
+
+    /// Lets the next connection suffer `fault`.
+    pub fn arm(&self, fault: Fault) {
+        *self.shared.fault.lock().unwrap() = Some(fault);
     }
 
     /// Whether the fault came to pass.
@@ -151,6 +167,10 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, fault: Option<Fault>, shared: 
             Wrong::Kill => {
                 kill(shared);
                 false
+            }
+            Wrong::Act => {
+                shared.act.iter().for_each(|act| act());
+                to.write_all(&[byte, after].concat()).is_ok()
             }
         };
         if !goes_on {

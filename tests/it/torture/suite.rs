@@ -55,6 +55,8 @@ impl Random {
 pub enum Tried {
     /// It was reached; these invariants were violated.
     Reached(Vec<String>),
+    /// The same, where it was so many points at once.
+    ReachedAll(u64, Vec<String>),
     /// The fault did not come to pass, so nothing was tried.
     NotReached,
 }
@@ -62,32 +64,62 @@ pub enum Tried {
 /// A suite under way.
 pub struct Suite {
     name: &'static str,
+    /// The name of the test, to run it again.
+    test: &'static str,
     started: Instant,
+    told: Instant,
     points: u64,
     violations: Vec<String>,
 }
 
 impl Suite {
-    pub fn new(name: &'static str) -> Suite {
-        Suite { name, started: Instant::now(), points: 0, violations: Vec::new() }
+    /// A suite that is called `name` in the table and is the test `test`.
+    pub fn new(name: &'static str, test: &'static str) -> Suite {
+        Suite { name, test, started: Instant::now(), told: Instant::now(), points: 0, violations: Vec::new() }
     }
 
-    /// One point, with its violations.
-    pub fn point(&mut self, label: &str, violations: Vec<String>) {
-        self.points += 1;
-        self.violations.extend(violations.into_iter().map(|violation| format!("{label}: {violation}")));
+    /// So many points under one label, with their violations.
+    pub fn points(&mut self, label: &str, points: u64, violations: Vec<String>) {
+        self.points += points;
+        let form = if full() { "DMARCDB_TORTURE=full " } else { "" };
+        let test = self.test;
+        self.violations.extend(violations.into_iter().map(|violation| {
+            let again = format!("{form}DMARCDB_TORTURE_ONLY='{label}' cargo test --test it {test}");
+            let violation = format!("{label}: {violation}\n    again: {again}");
+            println!("torture: {}: VIOLATION {violation}", self.name);
+            violation
+        }));
+        if full() && self.told.elapsed().as_secs() >= 60 {
+            self.told = Instant::now();
+            println!("torture: {}: {} points, {} violations so far", self.name, self.points, self.violations.len());
+        }
     }
 
-    /// Tries every point, `workers` at a time.
-    pub fn each<T: Sync>(&mut self, workers: usize, points: &[T], attempt: impl Fn(&T) -> (String, Tried) + Sync) {
+    /// Tries every point, `workers` at a time: all, or those that `DMARCDB_TORTURE_ONLY` names by their label.
+    pub fn each<T: Sync>(
+        &mut self,
+        workers: usize,
+        points: &[T],
+        label: impl Fn(&T) -> String + Sync,
+        attempt: impl Fn(&T) -> Tried + Sync,
+    ) {
         let next = AtomicUsize::new(0);
         let suite = Mutex::new(self);
+        let only = only();
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let (label, Tried::Reached(violations)) = attempt(point) {
-                            suite.lock().unwrap().point(&label, violations);
+                        let label = label(point);
+                        if only.as_ref().is_some_and(|only| *only != label) {
+                            continue;
+                        }
+                        match attempt(point) {
+                            Tried::Reached(violations) => suite.lock().unwrap().points(&label, 1, violations),
+                            Tried::ReachedAll(points, violations) => {
+                                suite.lock().unwrap().points(&label, points, violations);
+                            }
+                            Tried::NotReached => {}
                         }
                     }
                 });
@@ -95,18 +127,25 @@ impl Suite {
         });
     }
 
-    /// Tells the line of the table and fails if there was a violation, or if fewer than `least` points were reached.
-    pub fn done(self, least: u64) {
-        let Suite { name, started, points, violations } = self;
-        let seconds = started.elapsed().as_secs_f64();
-        let line = format!("{name}\t{points}\t{}\t{seconds:.0}", violations.len());
+    /// Tells the line of the table and fails if there was a violation, or if fewer points were reached than `short`, or
+    /// `all` in the full form.
+    pub fn done(self, short: u64, all: u64) {
+        let least = if full() { all } else { short };
+        let Suite { name, test, started, points, violations, .. } = self;
+        let line = format!("{name}\t{points}\t{least}\t{}\t{:.0}", violations.len(), started.elapsed().as_secs_f64());
         println!("torture: {}", line.replace('\t', " | "));
         if let Some(path) = std::env::var_os("DMARCDB_TORTURE_TABLE") {
             let mut table = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
             table.write_all(format!("{line}\n").as_bytes()).unwrap();
         }
-        let first: Vec<&String> = violations.iter().take(20).collect();
-        assert!(violations.is_empty(), "{name}: {} violations in {points} points: {first:#?}", violations.len());
-        assert!(points >= least, "{name}: only {points} of {least} points were reached");
+        let first = violations.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+        assert!(violations.is_empty(), "{name}: {} violations in {points} points:\n{first}", violations.len());
+        assert!(only().is_none() || points > 0, "{test}: no point bears the name in DMARCDB_TORTURE_ONLY");
+        assert!(only().is_some() || points >= least, "{name}: only {points} of {least} points were reached");
     }
+}
+
+/// The one point to try, to see a violation again.
+pub fn only() -> Option<String> {
+    std::env::var("DMARCDB_TORTURE_ONLY").ok()
 }

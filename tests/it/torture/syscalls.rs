@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use super::site::{ANY_USER, Delivered, Site, mixture, report_mail};
+use super::site::{ANY_USER, Delivered, Mail, Site, mixture, report_mail};
 use super::suite::{Random, Suite, Tried, full, sample, scale};
 use crate::support::dovecot::Dovecot;
 
@@ -158,29 +158,62 @@ fn ends_well(status: ExitStatus, point: &Point) -> bool {
     }
 }
 
-/// Tries all `points`, each on a place of its own made by `make`, every third one with a second fault in the recovery.
-fn attempt<'a>(suite: &mut Suite, points: &[Point], make: impl Fn(usize) -> Site<'a> + Sync) {
-    let numbered: Vec<(usize, Point)> = points.iter().copied().enumerate().collect();
-    suite.each(3, &numbered, |(number, point)| {
+/// A fault, and perhaps another one in the run that is to put things right.
+#[derive(Clone, Copy)]
+struct Pair {
+    number: usize,
+    first: Point,
+    second: Option<Point>,
+}
+
+fn single(points: Vec<Point>) -> Vec<Pair> {
+    points.into_iter().enumerate().map(|(number, first)| Pair { number, first, second: None }).collect()
+}
+
+/// `count` pairs of any of `points`.
+fn pairs(points: &[Point], count: usize, seed: u64) -> Vec<Pair> {
+    let mut random = Random::new(seed);
+    let mut any = || points[random.below(points.len())];
+    let pair = |number| {
+        let (first, second) = (any(), any());
+        // Less is left to be done in the second run: the late calls of a first one are not reached.
+        let second = Point { number: 1 + second.number * 2 / 3, ..second };
+        Pair { number, first, second: Some(second) }
+    };
+    (0..count).map(pair).collect()
+}
+
+fn label(pair: &Pair) -> String {
+    let tell = |Point { call, number, fault }: Point| match fault {
+        Fault::Kill => format!("kill at {call} {number}"),
+        Fault::Error(error, false) => format!("{error} at {call} {number}"),
+        Fault::Error(error, true) => format!("{error} from {call} {number} on"),
+    };
+    match pair.second {
+        None => tell(pair.first),
+        Some(second) => format!("{} and then {}", tell(pair.first), tell(second)),
+    }
+}
+
+/// Tries all `pairs`, each on a place of its own made by `make`.
+fn attempt<'a>(suite: &mut Suite, pairs: &[Pair], make: impl Fn(usize) -> Site<'a> + Sync) {
+    suite.each(3, pairs, label, |Pair { number, first, second }| {
         let site = make(*number);
-        let label = format!("{point:?}");
-        let (reached, mut wrong) = disturbed(&site, point);
-        if !reached {
-            return (label, if wrong.is_empty() { Tried::NotReached } else { Tried::Reached(wrong) });
-        }
-        wrong.extend(site.check(false));
-        let mut label = label;
-        if number % 3 == 0 {
-            let mut random = Random::new(*number as u64);
-            let second = points[random.below(points.len())];
-            let second = Point { number: 1 + random.below(second.number), ..second };
-            let (_, more) = disturbed(&site, &second);
-            wrong.extend(more);
+        let (mut reached, mut wrong) = disturbed(&site, first);
+        if let Some(second) = second.as_ref().filter(|_| reached) {
             wrong.extend(site.check(false));
-            label.push_str(&format!(" and then {second:?}"));
+            let (again, more) = disturbed(&site, second);
+            reached = again;
+            wrong.extend(more);
         }
-        wrong.extend(site.recover());
-        (label, Tried::Reached(wrong))
+        if reached {
+            wrong.extend(site.check(false));
+            wrong.extend(site.recover());
+        }
+        if let Mail::Imap { server, user } = &site.mail {
+            server.forget_user(user);
+        }
+        if reached || !wrong.is_empty() { Tried::Reached(wrong) } else { Tried::NotReached }
     });
 }
 
@@ -188,39 +221,55 @@ fn many(count: u32) -> Vec<Delivered> {
     (1..=count).map(|number| Delivered::report(&format!("m{number}"), number)).collect()
 }
 
+fn some_files(_: usize) -> Site<'static> {
+    let mut site = Site::files();
+    site.deliver(mixture(""));
+    site
+}
+
+fn a_mailbox(server: &Dovecot, number: usize) -> Site<'_> {
+    let mut site = Site::imap(server, &format!("u{number}"), server.imap, "");
+    site.deliver(mixture(""));
+    site
+}
+
 #[test]
 fn ingest_killed_or_refused_at_every_system_call() {
-    let mut suite = Suite::new("system calls of ingest");
-    let make = |_| {
-        let mut site = Site::files();
-        site.deliver(mixture(""));
-        site
-    };
-    let points = points(&profile(&make(0)), 1);
-    let points = sample(points, 70, 11);
-    attempt(&mut suite, &points, make);
-    suite.done(scale(50, 1500) as u64);
+    let test = "torture::syscalls::ingest_killed_or_refused_at_every_system_call";
+    let mut suite = Suite::new("system calls of ingest", test);
+    let points = points(&profile(&some_files(0)), 1);
+    attempt(&mut suite, &sample(single(points), 60, 11), some_files);
+    suite.done(40, 1500);
 }
 
 #[test]
 fn fetch_killed_or_refused_at_every_system_call() {
-    let mut suite = Suite::new("system calls of fetch");
+    let test = "torture::syscalls::fetch_killed_or_refused_at_every_system_call";
+    let mut suite = Suite::new("system calls of fetch", test);
     let server = Dovecot::start_with(ANY_USER);
-    let make = |number: usize| {
-        let mut site = Site::imap(&server, &format!("u{number}"), server.imap, "");
-        site.deliver(mixture(""));
-        site
-    };
-    let points = points(&profile(&make(999_999)), 1);
-    let points = sample(points, 70, 12);
-    attempt(&mut suite, &points, make);
-    suite.done(scale(50, 1500) as u64);
+    let points = points(&profile(&a_mailbox(&server, 999_999)), 1);
+    attempt(&mut suite, &sample(single(points), 60, 12), |number| a_mailbox(&server, number));
+    suite.done(40, 1500);
+}
+
+#[test]
+fn the_recovery_is_killed_or_refused_too() {
+    let test = "torture::syscalls::the_recovery_is_killed_or_refused_too";
+    let mut suite = Suite::new("system calls of the recovery", test);
+    let server = Dovecot::start_with(ANY_USER);
+    let count = scale(20, 1400);
+    let of_files = points(&profile(&some_files(0)), 1);
+    attempt(&mut suite, &pairs(&of_files, count, 14), some_files);
+    let of_mail = points(&profile(&a_mailbox(&server, 999_999)), 1);
+    attempt(&mut suite, &pairs(&of_mail, count, 15), |number| a_mailbox(&server, number));
+    suite.done(15, 1200);
 }
 
 /// Several batches, each committed and moved before the next.
 #[test]
 fn several_commits_killed_or_refused() {
-    let mut suite = Suite::new("system calls of several commits");
+    let test = "torture::syscalls::several_commits_killed_or_refused";
+    let mut suite = Suite::new("system calls of several commits", test);
     let make = |_| {
         let mut site = Site::files();
         site.deliver(many(1100));
@@ -229,9 +278,8 @@ fn several_commits_killed_or_refused() {
     let mut points = points(&profile(&make(0)), if full() { 4 } else { 40 });
     points.retain(|point| matches!(point.call, "pwrite64" | "fsync" | "fdatasync" | "ftruncate" | "openat"));
     points.retain(|point| point.call != "openat" || point.number % 64 == 1);
-    let points = sample(points, 12, 13);
-    attempt(&mut suite, &points, make);
-    suite.done(scale(10, 800) as u64);
+    attempt(&mut suite, &sample(single(points), 10, 13), make);
+    suite.done(8, 800);
 }
 
 #[test]
