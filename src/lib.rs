@@ -28,17 +28,21 @@
 //! | `oauth`    | access tokens instead of passwords; the one file they are kept in        | `source` |
 //! | `query`    | one question = one `.sql` beside one `.rs`                              | `store`'s read-only connection, `providers` |
 //! | `providers` | who is behind a sending address: a table kept as data, pure            | nothing |
+//! | `classify` | what a source is to us, and whether to tighten a policy; pure        | `report`, `query` |
+//! | `review`   | a window judged: every source, every policy domain                      | `classify`, `query`, `report`, `providers` |
 //! | `render`   | rows -> table, JSON, NDJSON, CSV; sanitizes for each                    | `query`'s rows |
 //! | `cli`      | one file per command; exit statuses; raw options become settings once   | everything; nobody knows `cli` |
 //!
-//! `limits` (bounds) and `problem` (what can be wrong) are plain data that every room may name. Pure means: no file,
+//! `limits` (bounds), `number` (numbers and times in words) and `problem` (what can be wrong) are plain data that every room may name. Pure means: no file,
 //! socket, clock, environment, process, printing or SQL. `tests/it/layering.rs` holds this table as code.
 
+pub mod classify;
 pub mod cli;
 pub mod config;
 pub mod ingest;
 pub mod limits;
 pub mod mail;
+pub mod number;
 pub mod oauth;
 pub mod problem;
 pub mod providers;
@@ -46,6 +50,7 @@ pub mod query;
 pub mod reading;
 pub mod render;
 pub mod report;
+pub mod review;
 pub mod source;
 pub mod store;
 pub mod suppress;

@@ -132,14 +132,26 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(64 << 10, io::stdout().lock())
 }
 
+/// The width of prose that does not go to a terminal: it goes into a mail.
+const PAGE_WIDTH: usize = 80;
+
 /// How wide tables are and whether they have colours: as the terminal, if there is one and `NO_COLOR` is not set.
 pub fn look() -> Look {
+    look_or(WIDTH)
+}
+
+/// The same of prose.
+pub fn page_look() -> Look {
+    look_or(PAGE_WIDTH)
+}
+
+fn look_or(otherwise: usize) -> Look {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let terminal = io::stdout().is_terminal();
     let columns = variable("COLUMNS").and_then(|value| value.to_str()?.parse().ok()).filter(|width| *width > 0);
     let size = || terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
     Look {
-        width: columns.or_else(size).unwrap_or(WIDTH),
+        width: columns.or_else(size).unwrap_or(otherwise),
         colour: terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb"),
     }
 }

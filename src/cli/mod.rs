@@ -4,13 +4,13 @@
 pub mod answer;
 pub mod auth;
 pub mod backup;
-pub mod bounces;
 pub mod complaints;
 pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod fetch;
 pub mod ingest;
+pub mod label;
 pub mod login;
 pub mod man;
 pub mod messages;
@@ -21,13 +21,11 @@ pub mod records;
 pub mod reporter;
 pub mod reports;
 pub mod run;
-pub mod sendlog;
 pub mod source;
 pub mod status;
 pub mod summary;
 pub mod suppress;
 pub mod tls;
-pub mod trust;
 pub mod watch;
 pub mod window;
 
@@ -85,12 +83,12 @@ enum Command {
     Records(records::Args),
     /// List complaints, one row for each complaint and recipient
     Complaints(complaints::Args),
-    /// List bounces, one row for each bounce and recipient
-    Bounces(bounces::Args),
     /// SMTP TLS reports: sessions and failures by policy domain
     Tls(tls::Args),
     /// Everything known about one sending address
     Source(source::Args),
+    /// Say what a source is, or what to call it
+    Label(label::Args),
     /// Everything known about one reporter and how its reports deviate
     Reporter(reporter::Args),
     /// The ledger: one row for each message seen, and what became of it
@@ -107,10 +105,6 @@ enum Command {
     Prune(prune::Args),
     /// Log in to an account by OAuth 2.0, once
     Auth(auth::Args),
-    /// Whose complaints count
-    Trust(trust::Args),
-    /// Tell which mail went to whom, so that complaints that name nobody find their person
-    Sendlog(sendlog::Args),
     /// Write or check the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -273,9 +267,9 @@ fn run() -> ExitCode {
         Command::Reports(args) => reports::run(&context, args),
         Command::Records(args) => records::run(&context, args),
         Command::Complaints(args) => complaints::run(&context, args),
-        Command::Bounces(args) => bounces::run(&context, args),
         Command::Tls(args) => tls::run(&context, args),
         Command::Source(args) => source::run(&context, args),
+        Command::Label(args) => label::run(&context, args),
         Command::Reporter(args) => reporter::run(&context, args),
         Command::Messages(args) => messages::run(&context, args),
         Command::Problems(args) => problems::run(&context, args),
@@ -284,8 +278,6 @@ fn run() -> ExitCode {
         Command::Backup(args) => backup::run(&context, args),
         Command::Prune(args) => prune::run(&context, args),
         Command::Auth(args) => auth::run(&context, args),
-        Command::Trust(args) => trust::run(&context, args),
-        Command::Sendlog(args) => sendlog::run(&context, args),
         Command::Config(args) => config::run(&context, args),
         Command::Completions(args) => completions::run(&context, args),
         Command::Man(args) => man::run(&context, args),

@@ -3,14 +3,16 @@
 //! SQL is written, never assembled: parameters are bound, a time range always among them, with wide ends where the
 //! asker has none, so that the index on time is used. `tests/it/plans.rs` asks SQLite for the plan of every file here.
 
-pub mod bounces;
 pub mod complaints;
 pub mod counts;
 pub mod database;
+pub mod evidence;
 pub mod extent;
+pub mod labels;
 pub mod messages;
 pub mod names;
 pub mod notes;
+pub mod policy;
 pub mod problems;
 pub mod records;
 pub mod reporter;
@@ -21,7 +23,6 @@ pub mod suppression;
 #[cfg(test)]
 mod testing;
 pub mod tls;
-pub mod trust;
 
 pub use counts::Counts;
 pub use database::{Database, Error};

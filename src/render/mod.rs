@@ -8,12 +8,13 @@
 
 pub mod csv;
 pub mod json;
-pub mod number;
+pub mod page;
 pub mod rows;
 pub mod sanitize;
 pub mod sheet;
 pub mod table;
 
+pub use crate::number;
 pub use rows::{Column, Field, Kind, Value};
 pub use sheet::Sheet;
 

@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use super::Look;
-use super::number;
 use super::rows::{Column, Kind, Shown, Value};
 use super::sanitize::Untrusted;
+use super::{Look, number};
 
 /// Rows looked at before the widths are settled; later rows are written as they come, so memory does not grow with them.
 const SETTLED_BY: usize = 1000;

@@ -17,6 +17,7 @@ const ANSWERS: &[(&str, &str)] = &[
     ("summary-by-reporter", "summary WEEK --by reporter"),
     ("summary-by-day", "summary WEEK --by day"),
     ("summary-of-domain", "summary WEEK --domain EXAMPLE.com. --limit 1"),
+    ("summary-explain", "summary WEEK --explain"),
     ("summary-empty", "summary --since 2020-01-01 --until 2020-02-01"),
     ("reports", "reports --since all"),
     ("reports-of-kind", "reports WEEK --kind tls --domain example.com"),
@@ -25,15 +26,6 @@ const ANSWERS: &[(&str, &str)] = &[
     ("records-limit", "records WEEK --domain example.com --limit 2"),
     ("complaints", "complaints --since all"),
     ("complaints-of-domain", "complaints WEEK --domain example.com"),
-    ("complaints-pending", "complaints --pending"),
-    ("complaints-unresolved", "complaints --unresolved"),
-    ("complaints-not-ours", "complaints --not-ours"),
-    ("bounces", "bounces WEEK"),
-    ("bounces-of-class", "bounces WEEK --class hard"),
-    ("bounces-policy", "bounces WEEK --policy --domain example.com"),
-    ("trust-list", "trust list"),
-    ("trust-review", "trust review"),
-    ("suppress-why-bounced", "suppress why gina@customer.example"),
     ("messages", "messages"),
     ("messages-of-outcome", "messages --outcome not_a_report"),
     ("problems", "problems"),
@@ -44,6 +36,7 @@ const ANSWERS: &[(&str, &str)] = &[
     ("source-unknown", "source 192.0.2.99"),
     ("reporter", "reporter GOOGLE.com"),
     ("reporters", "reporter"),
+    ("labels", "label list"),
     ("tls", "tls WEEK"),
     ("suppress-list", "suppress list"),
     ("suppress-list-pending", "suppress list --include-pending"),
@@ -227,6 +220,10 @@ fn wrong_usage_says_what_is_right() {
         ("summary --domain ..", "not a domain name"),
         ("source 192.0.2.300", "invalid value '192.0.2.300'"),
         ("reporter goo", "perhaps `google.com`"),
+        ("label 192.0.2.300 --class ok", "give an address (192.0.2.10), a network (192.0.2.0/24) or a domain"),
+        ("label 192.0.2.3 --class good", "no class: give one of fix, new, threat, forwarded, ok"),
+        ("label 192.0.2.3", "--class"),
+        ("label --class ok", "IP|NETWORK|DOMAIN"),
         ("problems show 99", "no problem 99: see `dmarcdb problems --all`"),
         ("suppress add bob --reason x", "not of the form local@domain"),
         ("suppress add bob@[192.0.2.1] --reason x", "an address literal"),
@@ -267,6 +264,38 @@ fn a_closed_pipe_is_no_error() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{line}");
     }
+}
+
+#[test]
+fn a_label_wins_and_goes() {
+    let scratch = Scratch::new();
+    let first = || {
+        let json = scratch.run("summary WEEK --format json");
+        let document: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        let source = document["sources"].as_array().unwrap().iter().find(|row| row["source_ip"] == "198.51.100.7");
+        let source = source.unwrap().clone();
+        (source["class"].as_str().unwrap().to_owned(), source["name"].clone(), document["action"] == true)
+    };
+    assert_eq!(first(), ("threat".to_owned(), serde_json::Value::Null, false));
+    let run = |line: &str, said: &str| {
+        let output = scratch.run(line);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), ""), "{line}");
+        assert_eq!(text(&output.stderr), format!("dmarcdb: {said}\n"), "{line}");
+    };
+    run("label 198.51.100.99/24 --class fix --name Payroll --author mia", "198.51.100.0/24 is labelled as fix");
+    assert_eq!(first(), ("fix".to_owned(), "Payroll".into(), true));
+    run("label 198.51.100.7 --class ok --author mia", "198.51.100.7 is labelled as ok");
+    run("label 198.51.100.7 --note known --author eve", "198.51.100.7 is labelled");
+    assert_eq!(first(), ("ok".to_owned(), serde_json::Value::Null, false));
+    let csv = scratch.run("label list --format csv");
+    let rows: Vec<_> = csv::Reader::from_reader(csv.stdout.as_slice()).into_records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2);
+    let row: Vec<_> = rows[1].iter().collect();
+    assert_eq!((&row[..4], row[5]), (&["198.51.100.7", "ok", "", "known"][..], "eve"));
+    run("label remove 198.51.100.7", "198.51.100.7 has no label any more");
+    run("label remove 198.51.100.7", "198.51.100.7 has no label");
+    run("label remove 198.51.100.0/24", "198.51.100.0/24 has no label any more");
+    assert_eq!(first().0, "threat");
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn column(place: &Place, sql: &str) -> Vec<String> {
 fn commands(place: &Place, most: usize) -> Vec<Vec<String>> {
     let mut commands: Vec<Vec<String>> = [
         "summary --since all",
+        "summary --since all --explain",
         "summary --since all --by domain",
         "summary --since all --by reporter",
         "summary --since all --by day",

@@ -1,0 +1,179 @@
+//! What a review comes to, in sentences: whether anybody is needed, and for what.
+
+use super::collapse::{Line, collapse};
+use super::{Judged, Review};
+use crate::classify::{COMPLAINT_LIMIT, Class, Reason};
+use crate::number;
+
+/// So many are called by name.
+const NAMED: usize = 3;
+/// Complaints about fewer messages than this say little about a rate.
+const LEAST_MESSAGES: i64 = 100;
+/// One complaint is no rate.
+const LEAST_COMPLAINTS: i64 = 2;
+
+/// What a review comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The first sentence: `Nothing needs you.`, or what does.
+    pub verdict: String,
+    /// More that is worth a person's time, a sentence each.
+    pub more: Vec<String>,
+    /// Whether somebody must act.
+    pub action: bool,
+}
+
+/// Sums a review up. Names of sources in it are not sanitized yet.
+pub fn outcome(review: &Review) -> Outcome {
+    let lines = collapse(&review.sources, usize::MAX).shown;
+    let of = |class: Class| lines.iter().filter(move |line| line.verdict.class == class).collect::<Vec<_>>();
+    let (mut fix, new, threat) = (of(Class::Fix), of(Class::New), of(Class::Threat));
+    // One stray message is listed, and needs nobody.
+    fix.retain(|line| {
+        line.facts.counts.fail() > 1 || !line.facts.lists.is_empty() || line.verdict.reason == Reason::Labelled
+    });
+    let complaints = too_many_complaints(review);
+    let mut more = Vec::new();
+    let verdict = if !fix.is_empty() {
+        more.extend(complaints.iter().cloned());
+        format!("{} action: {}.", needs(fix.len()), named(&fix))
+    } else if let Some((first, others)) = complaints.split_first() {
+        more.extend(others.iter().cloned());
+        first.clone()
+    } else if review.domains.is_empty() && review.sources.is_empty() {
+        "There is no report to judge by.".to_owned()
+    } else {
+        "Nothing needs you.".to_owned()
+    };
+    if !new.is_empty() {
+        let noun = if new.len() == 1 { "One new source" } else { "New sources" };
+        more.push(format!("{noun} to look at: {}.", named(&new)));
+    }
+    if !threat.is_empty() {
+        more.push(forged(&threat));
+    }
+    Outcome { verdict, more, action: !fix.is_empty() || !complaints.is_empty() }
+}
+
+fn needs(count: usize) -> String {
+    if count == 1 { "1 source needs".to_owned() } else { format!("{count} sources need") }
+}
+
+fn named(lines: &[&Line]) -> String {
+    let names: Vec<String> = lines.iter().take(NAMED).map(|line| call(line)).collect();
+    match lines.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+/// `192.0.2.99 (printer.example.com)`.
+fn call(line: &Line) -> String {
+    match &line.name {
+        Some(name) => format!("{} ({name})", line.source),
+        None => line.source.clone(),
+    }
+}
+
+fn forged(lines: &[&Line]) -> String {
+    let total = |value: fn(&Line) -> i64| lines.iter().fold(0, |sum: i64, line| sum.saturating_add(value(line)));
+    let messages = total(|line| line.facts.counts.fail());
+    let stopped = total(|line| line.facts.counts.quarantine.saturating_add(line.facts.counts.reject)).min(messages);
+    let addresses: usize = lines.iter().map(|line| line.addresses).sum();
+    let from = if addresses == 1 { "1 address".to_owned() } else { format!("{addresses} addresses") };
+    let noun = number::count(messages, "message");
+    let fate = match stopped {
+        0 => "none was stopped".to_owned(),
+        all if all >= messages => "all were quarantined or rejected".to_owned(),
+        part => format!("{} were quarantined or rejected", number::grouped(part)),
+    };
+    format!("Forged under your name: {noun} from {from}; {fate}.")
+}
+
+/// A sentence for each source with more complaints than receivers bear.
+pub fn too_many_complaints(review: &Review) -> Vec<String> {
+    let over = |source: &&Judged| {
+        let counts = source.facts.counts;
+        counts.messages >= LEAST_MESSAGES
+            && counts.complaints >= LEAST_COMPLAINTS
+            && source.facts.complaint_rate().is_some_and(|rate| rate > COMPLAINT_LIMIT)
+    };
+    let sentence = |source: &Judged| {
+        let counts = source.facts.counts;
+        let rate = source.facts.complaint_rate().unwrap_or_default() * 100.0;
+        format!(
+            "Too many complaints about {}: {} for {} messages ({rate:.2}%; receivers refuse mail above {:.1}%).",
+            source.name().unwrap_or(&source.ip),
+            number::grouped(counts.complaints),
+            number::grouped(counts.messages),
+            COMPLAINT_LIMIT * 100.0
+        )
+    };
+    review.sources.iter().filter(over).map(sentence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::classify::{Facts, classify};
+    use crate::query::{Counts, Window};
+
+    fn source(ip: &str, pass: i64, fail: i64, complaints: i64, with: impl FnOnce(&mut Facts)) -> Judged {
+        let mut facts = Facts { fail_bare: fail, ..Facts::default() };
+        facts.counts =
+            Counts { messages: pass + fail, dmarc_pass: pass, dkim_pass: pass, complaints, ..Counts::default() };
+        with(&mut facts);
+        let verdict = classify(&facts);
+        Judged { ip: ip.to_owned(), facts, verdict, fails: BTreeMap::new(), names: None }
+    }
+
+    fn check(sources: Vec<Judged>, verdict: &str, more: &[&str], action: bool) {
+        let review = Review {
+            window: Window { since: 0, until: 1 },
+            totals: Counts::default(),
+            previous: Counts::default(),
+            sources,
+            domains: Vec::new(),
+        };
+        let found = outcome(&review);
+        assert_eq!((found.verdict.as_str(), found.action), (verdict, action));
+        assert_eq!(found.more, more);
+    }
+
+    #[test]
+    fn verdicts() {
+        let ok = || source("192.0.2.1", 1000, 0, 0, |_| {});
+        let fix = |ip| source(ip, 50, 50, 0, |facts| facts.names.push(format!("host.{ip}.test")));
+        check(vec![], "There is no report to judge by.", &[], false);
+        check(vec![ok()], "Nothing needs you.", &[], false);
+        check(vec![fix("a"), ok()], "1 source needs action: a (host.a.test).", &[], true);
+        check(
+            vec![fix("a"), fix("b"), fix("c"), fix("d")],
+            "4 sources need action: a (host.a.test), b (host.b.test), c (host.c.test) and 1 more.",
+            &[],
+            true,
+        );
+        check(
+            vec![source("192.0.2.1", 1000, 0, 4, |_| {}), source("192.0.2.2", 1000, 0, 3, |_| {})],
+            "Too many complaints about 192.0.2.1: 4 for 1,000 messages (0.40%; receivers refuse mail above 0.3%).",
+            &[],
+            true,
+        );
+        check(vec![source("192.0.2.1", 9, 1, 0, |_| {})], "Nothing needs you.", &[], false);
+        check(vec![source("192.0.2.1", 10, 0, 1, |_| {})], "Nothing needs you.", &[], false);
+        check(
+            vec![
+                source("b", 9, 0, 0, |facts| facts.seen_before = Some(false)),
+                source("t", 0, 9, 0, |facts| facts.counts.reject = 4),
+            ],
+            "Nothing needs you.",
+            &[
+                "One new source to look at: b.",
+                "Forged under your name: 9 messages from 1 address; 4 were quarantined or rejected.",
+            ],
+            false,
+        );
+    }
+}
