@@ -142,19 +142,21 @@ CREATE TABLE policy_domain (
   domain INTEGER PRIMARY KEY REFERENCES text (id)
 ) STRICT;
 
--- Deviations that were read around, with the report or complaint they belong to.
+-- Deviations that were read around, with the report, complaint or bounce they belong to.
 CREATE TABLE warning (
   id        INTEGER PRIMARY KEY,
   report    INTEGER REFERENCES report (id) ON DELETE CASCADE,
   complaint INTEGER REFERENCES complaint (id) ON DELETE CASCADE,
+  bounce    INTEGER REFERENCES bounce (id) ON DELETE CASCADE,  -- the bounce it belongs to
   code      TEXT NOT NULL,               -- a stable word
   place     TEXT NOT NULL,               -- element path, header field or container member of the first case
   text      TEXT NOT NULL,               -- what was there and how it was taken
   times     INTEGER NOT NULL DEFAULT 1,  -- how often in this report
-  CHECK ((report IS NULL) <> (complaint IS NULL))
+  CHECK ((report IS NOT NULL) + (complaint IS NOT NULL) + (bounce IS NOT NULL) = 1)
 ) STRICT;
 CREATE INDEX warning_report ON warning (report) WHERE report IS NOT NULL;
 CREATE INDEX warning_complaint ON warning (complaint) WHERE complaint IS NOT NULL;
+CREATE INDEX warning_bounce ON warning (bounce) WHERE bounce IS NOT NULL;
 
 -- ---------------------------------------------------------------- aggregate reports (RFC 7489 appendix C, RFC 9990)
 
@@ -357,20 +359,25 @@ CREATE TABLE complaint (
   cfbl_feedback_id       TEXT,           -- CFBL-Feedback-ID (RFC 9477)
   tokens                 TEXT NOT NULL,  -- opaque sender tokens of the original, JSON array of [name, value]
   fields                 TEXT NOT NULL,  -- all fields of the feedback part in order, JSON array of [name, value]
-  trusted                INTEGER NOT NULL CHECK (trusted IN (0, 1)),  -- the complaint's own mail is known to come from a feedback loop
+  trusted                INTEGER NOT NULL CHECK (trusted IN (0, 1)),  -- it may act by itself
   trust_reason           TEXT NOT NULL,  -- why, or why not, for people
   about_us               INTEGER NOT NULL CHECK (about_us IN (0, 1)),  -- the mail complained about was ours
   -- What it takes beside the above to judge it again:
   unsubscribe_to         TEXT,           -- where an unsubscribe mail was sent
   reserved               INTEGER NOT NULL DEFAULT 0 CHECK (reserved IN (0, 1)),  -- came through a folder known to feedback loops only
-  pruned_at              INTEGER         -- when `prune` took away all but what a suppression rests on; NULL: never
+  pruned_at              INTEGER,        -- when `prune` took away all but what a suppression rests on; NULL: never
+  trusted_by             TEXT CHECK (trusted_by IN ('mail', 'reserved', 'person', 'token')),  -- what proves it: its mail's sender, the folder, a person, a token of the original's sender; NULL where nothing does
+  not_ours               TEXT            -- why the mail was not ours, for people; NULL where it was
 ) STRICT;
+CREATE INDEX complaint_not_ours ON complaint (arrived_at) WHERE about_us = 0;
+CREATE INDEX complaint_untrusted ON complaint (arrived_at) WHERE trusted = 0;
 CREATE INDEX complaint_arrived ON complaint (arrived_at);
 CREATE INDEX complaint_source ON complaint (source, arrived_at);
 CREATE INDEX complaint_message ON complaint (message);
 CREATE INDEX complaint_original ON complaint (message_id) WHERE message_id IS NOT NULL;
 
--- The people a complaint names; none where it names nobody.
+-- The people a complaint is about: whom the provider states, and whom the sender's own records show to have got the mail.
+-- None where neither names anybody. Where the sender knows better, that decides whom to suppress.
 CREATE TABLE complaint_recipient (
   complaint INTEGER NOT NULL REFERENCES complaint (id) ON DELETE CASCADE,
   ordinal   INTEGER NOT NULL,
@@ -379,36 +386,132 @@ CREATE TABLE complaint_recipient (
   status    TEXT NOT NULL CHECK (status IN ('ok', 'redacted', 'hashed', 'absent', 'malformed', 'own_domain')),  -- what it is
   via       TEXT NOT NULL,               -- where it was found
   spelled   TEXT NOT NULL,               -- as sent
+  identity  TEXT NOT NULL DEFAULT 'reported' CHECK (identity IN ('reported', 'subscribed')),  -- stated by the provider, or known from a send log, a token or a matched hash
+  decision  TEXT NOT NULL DEFAULT 'never' CHECK (decision IN ('suppress', 'pending', 'never')),  -- what follows; pending: a person has to decide
+  decision_reason TEXT,                  -- why not suppressed, for people
   PRIMARY KEY (complaint, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX complaint_recipient_folded ON complaint_recipient (folded) WHERE folded IS NOT NULL;
+CREATE INDEX complaint_recipient_pending ON complaint_recipient (complaint) WHERE decision = 'pending';
+CREATE INDEX complaint_recipient_hashed ON complaint_recipient (complaint, spelled) WHERE status = 'hashed';
 
--- What the complaints were last judged by; when that is other than what holds now, they are judged again.
+-- ---------------------------------------------------------------- bounces (RFC 3464, 6533)
+
+CREATE TABLE bounce (
+  id                   INTEGER PRIMARY KEY,
+  message              INTEGER NOT NULL REFERENCES message (id),
+  identity             BLOB NOT NULL UNIQUE,  -- digest of what it tells
+  provider             TEXT,             -- who tells it, where that is no mail server
+  reporting_mta        TEXT,
+  original_envelope_id TEXT,
+  arrived_at           INTEGER,          -- Arrival-Date: when the mail came to the reporting server
+  told_at              INTEGER NOT NULL, -- when it was told, and never later than when it was kept
+  header_from          INTEGER REFERENCES text (id),  -- domain of the bounced mail's From
+  message_id           TEXT,             -- Message-ID of the bounced mail
+  subject              TEXT,             -- of the bounced mail
+  sent_at              INTEGER,          -- Date of the bounced mail
+  list_id              TEXT,             -- List-Id of the bounced mail
+  dkim_signatures      TEXT NOT NULL,    -- of the bounced mail, JSON array of [domain, selector]
+  tokens               TEXT NOT NULL,    -- opaque sender tokens of the bounced mail, JSON array of [name, value]
+  fields               TEXT NOT NULL,    -- fields about the whole mail in order, JSON array of [name, value]
+  about_us             INTEGER NOT NULL CHECK (about_us IN (0, 1)),  -- the mail was ours, as far as can be told
+  pruned_at            INTEGER           -- when `prune` took away all but what a suppression rests on; NULL: never
+) STRICT;
+CREATE INDEX bounce_told ON bounce (told_at);
+CREATE INDEX bounce_message ON bounce (message);
+CREATE INDEX bounce_original ON bounce (message_id) WHERE message_id IS NOT NULL;
+
+-- What became of the mail for each recipient that the bounce tells about.
+CREATE TABLE bounce_recipient (
+  bounce           INTEGER NOT NULL REFERENCES bounce (id) ON DELETE CASCADE,
+  ordinal          INTEGER NOT NULL,
+  address          TEXT,                 -- whom the mail was sent to: by the sender's own records, else as reported
+  folded           TEXT,                 -- the same in lower case, for matching
+  status           TEXT NOT NULL CHECK (status IN ('ok', 'redacted', 'hashed', 'absent', 'malformed', 'own_domain')),  -- what it is
+  via              TEXT NOT NULL,        -- where it was found: original-recipient, final-recipient, ses, send-log, verp
+  reported         TEXT,                 -- the usable address that the bounce names; NULL where it names none
+  reported_via     TEXT NOT NULL,        -- where that was found
+  spelled          TEXT NOT NULL,        -- as sent
+  final_recipient  TEXT,                 -- Final-Recipient
+  action           TEXT,                 -- failed delayed delivered relayed expanded, or other as sent; NULL: absent
+  code             TEXT,                 -- Status, or a more exact one of the diagnostic
+  class            TEXT NOT NULL CHECK (class IN ('hard', 'soft', 'policy', 'sender', 'content', 'delayed', 'delivered', 'unclear')),  -- what that means
+  diagnostic       TEXT,                 -- Diagnostic-Code
+  remote_mta       TEXT,                 -- Remote-MTA
+  source           INTEGER REFERENCES address (id),  -- the address of ours that the diagnostic names
+  last_attempt_at  INTEGER,              -- Last-Attempt-Date
+  will_retry_until INTEGER,              -- Will-Retry-Until
+  at               INTEGER NOT NULL,     -- when: the last attempt, else when it was told
+  trusted          INTEGER NOT NULL CHECK (trusted IN (0, 1)),  -- it is known to be genuine
+  trust_reason     TEXT NOT NULL,        -- why, or why not, for people
+  trusted_by       TEXT CHECK (trusted_by IN ('mail', 'reserved', 'token', 'log')),  -- what proves it: the server that wrote it, the account, a signed return path, the send log; NULL where nothing does
+  decision         TEXT NOT NULL DEFAULT 'never' CHECK (decision IN ('suppress', 'pending', 'never')),  -- what follows; pending: a person has to decide
+  decision_reason  TEXT,                 -- why not suppressed, for people
+  fields           TEXT NOT NULL,        -- its fields in order, JSON array of [name, value]
+  PRIMARY KEY (bounce, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX bounce_recipient_pending ON bounce_recipient (bounce) WHERE decision = 'pending';
+CREATE INDEX bounce_recipient_folded ON bounce_recipient (folded, at) WHERE folded IS NOT NULL;
+
+-- ---------------------------------------------------------------- what the sender knows
+
+-- Addresses in the send log, each once.
+CREATE TABLE send_recipient (
+  id      INTEGER PRIMARY KEY,
+  address TEXT NOT NULL UNIQUE           -- local part as given, domain lower-case A-label
+) STRICT;
+
+-- The send log: which mail went to whom. It resolves complaints and bounces that name no person.
+CREATE TABLE send (
+  message_id BLOB NOT NULL CHECK (length(message_id) = 16),  -- first half of the SHA-256 of the Message-ID without angle brackets
+  recipient  INTEGER NOT NULL REFERENCES send_recipient (id),  -- whom it was sent to
+  sent_at    INTEGER NOT NULL,           -- when
+  stream     INTEGER REFERENCES text (id),  -- what the sender calls this kind of mail
+  PRIMARY KEY (message_id, recipient)
+) STRICT, WITHOUT ROWID;
+
+-- What a person decided about senders of complaints. The newest row of a sender counts.
+CREATE TABLE trust_event (
+  id     INTEGER PRIMARY KEY,
+  sender TEXT NOT NULL,                  -- a domain and those below it, or an address; lower case
+  kind   TEXT NOT NULL CHECK (kind IN ('add', 'remove')),
+  unauthenticated INTEGER NOT NULL CHECK (unauthenticated IN (0, 1)),  -- also without a word of the own server about its mail
+  at     INTEGER NOT NULL,               -- when
+  author TEXT NOT NULL,                  -- who
+  reason TEXT                            -- why, in the person's words
+) STRICT;
+CREATE INDEX trust_event_sender ON trust_event (sender, id);
+
+-- What complaints and bounces were last judged by; when that is other than what holds now, they are judged again.
 CREATE TABLE judgement (
   id       INTEGER PRIMARY KEY CHECK (id = 1),
-  settings BLOB NOT NULL,                -- digest of own_domains and feedback_senders
-  domains  BLOB NOT NULL                 -- digest of policy_domain
+  settings BLOB NOT NULL,                -- digest of own_domains, feedback_senders, tokens, and what is counted of soft bounces
+  domains  BLOB NOT NULL,                -- digest of policy_domain
+  report   INTEGER NOT NULL              -- the newest report: later ones may tell that a source fails only
 ) STRICT;
 
 -- ---------------------------------------------------------------- suppressions
 
--- What speaks for or against mailing an address. Rows are only ever added; the current state is derived.
+-- What speaks for or against mailing an address; the current state is derived. Rows are only ever added. Those that follow
+-- from evidence follow it: where something learned later shows that they never held, or no longer hold, they get an end.
 CREATE TABLE suppression_event (
   id        INTEGER PRIMARY KEY,
   folded    TEXT NOT NULL,               -- the address in lower case: what is matched
   address   TEXT NOT NULL,               -- the address as it is exported
   scope     TEXT NOT NULL,               -- the From domain it is about; '' is every domain
-  kind      TEXT NOT NULL CHECK (kind IN ('complaint', 'unsubscribe', 'add', 'lift')),
+  kind      TEXT NOT NULL CHECK (kind IN ('complaint', 'unsubscribe', 'hard_bounce', 'soft_bounce', 'add', 'lift')),
   at        INTEGER NOT NULL,            -- when it happened
-  until_at  INTEGER,                     -- end of an `add` with an end
-  reason    TEXT NOT NULL,               -- feedback type, or what the person wrote
+  until_at  INTEGER,                     -- when it ends, or ended
+  reason    TEXT NOT NULL,               -- feedback type, status code, or what the person wrote
   author    TEXT,                        -- the person, for add and lift
-  complaint INTEGER REFERENCES complaint (id)  -- the evidence; of a `lift`: the complaint that, judged again, speaks against nobody
+  complaint INTEGER REFERENCES complaint (id),  -- the evidence
+  bounce    INTEGER REFERENCES bounce (id)  -- the evidence
 ) STRICT;
 -- Holds all of an event, so that an export reads it alone, in order.
 CREATE INDEX suppression_event_address ON suppression_event
-  (folded, scope, at, id, kind, until_at, address, reason, author, complaint);
+  (folded, scope, at, id, kind, until_at, address, reason, author, complaint, bounce);
 CREATE INDEX suppression_event_complaint ON suppression_event (complaint) WHERE complaint IS NOT NULL;
+CREATE INDEX suppression_event_bounce ON suppression_event (bounce) WHERE bounce IS NOT NULL;
 
 -- The last export for each target, or to each file: what the next one is compared with.
 CREATE TABLE export_state (
@@ -524,30 +627,55 @@ SELECT c.id, c.feedback_type, c.provider, s.ip AS source_ip, c.arrived_at, c.inc
        (SELECT coalesce(sum(w.times), 0) FROM warning w WHERE w.complaint = c.id) AS warnings,
        c.about_us, c.trust_reason, c.provider_source, c.user_agent, c.subject, c.sent_at, c.list_id,
        c.reported_domains, c.reported_uris, c.dkim_signatures, c.cfbl_feedback_id, c.source_ip_via,
-       m.origin, m.seen_at
+       m.origin, m.seen_at, p.identity AS recipient_identity, coalesce(p.decision, 'never') AS decision,
+       p.decision_reason, c.trusted_by, c.not_ours
 FROM complaint c
 JOIN message m ON m.id = c.message
 LEFT JOIN complaint_recipient p ON p.complaint = c.id
 LEFT JOIN address s ON s.id = c.source
 LEFT JOIN text hf ON hf.id = c.header_from;
 
--- Addresses not to be mailed now: the newest event that speaks against it, has not ended, and was not lifted since.
+-- One row for each bounce and recipient.
+CREATE VIEW v_bounce AS
+SELECT b.id, p.at, p.class, p.action, p.code AS status, p.address AS recipient, p.status AS recipient_status,
+       p.via AS recipient_via, p.reported, p.final_recipient, p.diagnostic, p.remote_mta, b.reporting_mta,
+       s.ip AS source_ip, hf.value AS header_from, b.message_id, p.trusted, p.trust_reason, p.decision, p.decision_reason, b.about_us, b.provider,
+       b.arrived_at, b.told_at, p.last_attempt_at, p.will_retry_until, b.subject, b.sent_at, b.list_id, b.dkim_signatures,
+       (SELECT coalesce(sum(w.times), 0) FROM warning w WHERE w.bounce = b.id) AS warnings, m.origin, m.seen_at
+FROM bounce b
+JOIN message m ON m.id = b.message
+JOIN bounce_recipient p ON p.bounce = b.id
+LEFT JOIN address s ON s.id = p.source
+LEFT JOIN text hf ON hf.id = b.header_from;
+
+-- Addresses not to be mailed now: the newest event that speaks against it, has not ended, and was not lifted since. One
+-- without an end is told before one with an end.
 CREATE VIEW v_suppression AS
 SELECT e.address, e.reason, e.scope,
        (SELECT min(f.at) FROM suppression_event f
         WHERE f.folded = e.folded AND f.scope = e.scope AND f.kind <> 'lift'
+          AND (f.until_at IS NULL OR f.until_at > CAST(strftime('%s', 'now') AS INTEGER))
           AND NOT EXISTS (SELECT 1 FROM suppression_event l
                           WHERE l.folded = f.folded AND l.scope = f.scope AND l.kind = 'lift' AND (l.at, l.id) > (f.at, f.id))
        ) AS since_at,
        e.until_at,
        CASE WHEN e.complaint IS NOT NULL THEN 'complaint ' || e.complaint
+            WHEN e.bounce IS NOT NULL THEN 'bounce ' || e.bounce
             ELSE e.kind || ' by ' || coalesce(e.author, '?') END AS evidence
 FROM suppression_event e
 WHERE e.kind <> 'lift'
   AND (e.until_at IS NULL OR e.until_at > CAST(strftime('%s', 'now') AS INTEGER))
   AND NOT EXISTS (SELECT 1 FROM suppression_event n
                   WHERE n.folded = e.folded AND n.scope = e.scope AND (n.at, n.id) > (e.at, e.id)
-                    AND (n.kind = 'lift' OR n.until_at IS NULL OR n.until_at > CAST(strftime('%s', 'now') AS INTEGER)));
+                    AND (n.kind = 'lift' OR n.until_at IS NULL
+                         OR e.until_at IS NOT NULL AND n.until_at > CAST(strftime('%s', 'now') AS INTEGER)))
+  AND (e.until_at IS NULL
+       OR NOT EXISTS (SELECT 1 FROM suppression_event n
+                      WHERE n.folded = e.folded AND n.scope = e.scope AND (n.at, n.id) < (e.at, e.id)
+                        AND n.kind <> 'lift' AND n.until_at IS NULL
+                        AND NOT EXISTS (SELECT 1 FROM suppression_event l
+                                        WHERE l.folded = n.folded AND l.scope = n.scope AND l.kind = 'lift'
+                                          AND (l.at, l.id) > (n.at, n.id))));
 
 -- The ledger.
 CREATE VIEW v_message AS

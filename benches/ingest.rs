@@ -275,7 +275,13 @@ fn store_reports(db: &Path, reports: &[Report]) -> f64 {
         store.begin().expect("a transaction");
         for (number, (report, reading)) in reports.iter().zip(readings).enumerate() {
             let origin = Origin::File { path: PathBuf::from(format!("/var/mail/{number}.xml")), index: None };
-            let arrival = Arrival { origin: &origin, received_at: None, seen_at: 0, settles: false, reserved: false };
+            let arrival = Arrival {
+                origin: &origin,
+                received_at: None,
+                seen_at: 0,
+                settles: false,
+                reserved: dmarcdb::source::Reserved::default(),
+            };
             let sha256 = &digest(number as u64);
             let read = Read { bytes: &report.xml, sha256, name: None, reading, settings: &settings };
             let kept = store.keep(&arrival, read, &Ours::default()).expect("a report is kept");

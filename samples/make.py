@@ -109,7 +109,12 @@ def no_reports():
                   "Status: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 No such user\n"),
                  ([("Content-Type", "text/rfc822-headers")], fields([
                      ("From", "Example News <news@example.com>"), ("To", "gone@people.example"), ("Subject", "August offers"),
-                     ("Message-ID", "<issue-31.1009@mailer.example>")])))), "not_a_report")
+                     ("Message-ID", "<issue-31.1009@mailer.example>")])))), "stored",
+        # Nothing proves that the bounce is genuine, so it waits for a person.
+        bounces=[{"class": "hard", "action": "failed", "status": "5.1.1", "recipient": "gone@people.example",
+                  "header_from": "example.com", "message_id": "issue-31.1009@mailer.example",
+                  "diagnostic": "550 5.1.1 No such user", "reporting_mta": "mx.people.example", "trusted": 0,
+                  "decision": "pending"}])
 
 
 # ---------------------------------------------------------------- the hand count

@@ -331,11 +331,11 @@ def mail(pairs, body):
 
 # ---------------------------------------------------------------- putting a sample down
 
-def put(name, data, outcome, reports=(), complaints=(), problems=()):
+def put(name, data, outcome, reports=(), complaints=(), problems=(), bounces=()):
     """The sample and, under expected/, its reading. `reports` are readings already."""
     OUTPUT["mail/" + name] = data
     expected = {"outcome": outcome}
-    for key, value in (("reports", reports), ("complaints", complaints), ("problems", problems)):
+    for key, value in (("reports", reports), ("complaints", complaints), ("bounces", bounces), ("problems", problems)):
         if value:
             expected[key] = list(value)
     OUTPUT["expected/%s.json" % name] = compact(expected).encode()

@@ -4,16 +4,21 @@ mod account;
 mod oauth;
 mod password;
 mod reader;
+mod tokens;
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::limits::Limits;
+use crate::source::Stop;
+use crate::suppress::bounces::SoftPolicy;
+use crate::suppress::token::Tokens;
 pub use account::{Account, Login};
 pub use oauth::{Flow, OAuth};
 pub use password::{Password, Reading};
 use reader::{Mistake, Reader, Section};
+pub use tokens::TokenSource;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +34,12 @@ pub struct Config {
     pub feedback_senders: Vec<String>,
     /// Bounds on what strangers send.
     pub limits: Limits,
+    /// When soft bounces suppress.
+    pub soft_bounces: SoftPolicy,
+    /// Our variable envelope return paths.
+    pub verp: Option<TokenSource>,
+    /// Our `CFBL-Feedback-ID`.
+    pub cfbl: Option<TokenSource>,
     /// The IMAP accounts, in the order of the file, with different names.
     pub accounts: Vec<Account>,
 }
@@ -83,7 +94,20 @@ impl Config {
             Login::Password(password) => Some(password),
             Login::OAuth { oauth, .. } => oauth.client_secret.as_ref(),
         });
-        secrets.filter_map(Password::variable).map(str::to_owned).collect()
+        let tokens = [&self.verp, &self.cfbl].into_iter().flatten().filter_map(|token| token.secret.as_ref());
+        secrets.chain(tokens).filter_map(Password::variable).map(str::to_owned).collect()
+    }
+
+    /// The patterns of our tokens, with their secrets fetched from where they are.
+    ///
+    /// # Errors
+    /// Text for people when a secret cannot be had.
+    pub fn tokens(&self) -> Result<Tokens, String> {
+        let (hidden, stop) = (self.secret_variables(), Stop::default());
+        let how = Reading { hidden: &hidden, stop: &stop };
+        let open =
+            |section, token: &Option<TokenSource>| token.as_ref().map(|token| token.open(section, how)).transpose();
+        Ok(Tokens { verp: open("verp", &self.verp)?, cfbl: open("cfbl", &self.cfbl)? })
     }
 
     fn read(path: &Path) -> Result<Config, String> {
@@ -119,6 +143,11 @@ impl Config {
         if let Some(section) = reader.section(top, "limits") {
             take_limits(&mut self.limits, reader, &section);
         }
+        if let Some(section) = reader.section(top, "bounces") {
+            self.soft_bounces = take_soft(reader, &section);
+        }
+        self.verp = reader.section(top, "verp").and_then(|section| tokens::take(reader, &section));
+        self.cfbl = reader.section(top, "cfbl").and_then(|section| tokens::take(reader, &section));
         for section in reader.sections(top, "account") {
             if let Some(account) = account::take(reader, &section, &self.accounts) {
                 self.accounts.push(account);
@@ -127,7 +156,23 @@ impl Config {
     }
 }
 
-const KEYS: &[&str] = &["db", "own_domains", "authserv_id", "feedback_senders", "limits", "account"];
+const KEYS: &[&str] =
+    &["db", "own_domains", "authserv_id", "feedback_senders", "bounces", "verp", "cfbl", "limits", "account"];
+
+const BOUNCE_KEYS: &[&str] = &["soft_bounces", "within_days", "suppress_days"];
+
+fn take_soft(reader: &mut Reader<'_>, section: &Section<'_>) -> SoftPolicy {
+    const DAY: i64 = 86_400;
+    reader.known(section, BOUNCE_KEYS);
+    let default = SoftPolicy::default();
+    let mut days = |key, seconds: i64| {
+        let days = reader.number(section, key, (seconds / DAY).unsigned_abs(), 1, 36_500);
+        i64::try_from(days).unwrap_or(1) * DAY
+    };
+    let (window, lasts) = (days("within_days", default.window), days("suppress_days", default.lasts));
+    let bounces = reader.number(section, "soft_bounces", u64::from(default.bounces), 0, 1000);
+    SoftPolicy { bounces: u32::try_from(bounces).unwrap_or(default.bounces), window, lasts }
+}
 
 /// Where a bound is kept.
 enum Bound<'a> {
@@ -136,7 +181,7 @@ enum Bound<'a> {
 }
 
 /// Every bound with its key. A bound that is added to [`Limits`] does not compile until it is named here.
-fn bounds(limits: &mut Limits) -> [(&'static str, Bound<'_>); 16] {
+fn bounds(limits: &mut Limits) -> [(&'static str, Bound<'_>); 17] {
     let Limits {
         message_bytes,
         document_bytes,
@@ -153,6 +198,7 @@ fn bounds(limits: &mut Limits) -> [(&'static str, Bound<'_>); 16] {
         results_per_record,
         feedback_fields,
         complaint_recipients,
+        bounce_recipients,
         kept_bytes,
     } = limits;
     [
@@ -171,6 +217,7 @@ fn bounds(limits: &mut Limits) -> [(&'static str, Bound<'_>); 16] {
         ("results_per_record", Bound::Usize(results_per_record)),
         ("feedback_fields", Bound::Usize(feedback_fields)),
         ("complaint_recipients", Bound::Usize(complaint_recipients)),
+        ("bounce_recipients", Bound::Usize(bounce_recipients)),
         ("kept_bytes", Bound::U64(kept_bytes)),
     ]
 }
@@ -418,6 +465,34 @@ mod tests {
         ));
         assert_eq!(account, plain.unwrap().accounts[0]);
         assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.soft_bounces, SoftPolicy::default());
+    }
+
+    #[test]
+    fn tokens_and_bounces() {
+        let config = parse(
+            "[bounces]\nsoft_bounces = 3\nwithin_days = 7\nsuppress_days = 30\n\
+             [verp]\npattern = \"b+{local}={domain}@example.com\"\n\
+             [cfbl]\npattern = \"{any}:{mac}\"\nsecret_command = \"echo hunter2\"\n\
+             [[account]]\nname = \"a\"\nhost = \"h\"\nuser = \"u\"\npassword_env = \"P\"\nbounce_folders = [\"Bounces\"]\n",
+        )
+        .unwrap();
+        let soft = SoftPolicy { bounces: 3, window: 7 * 86_400, lasts: 30 * 86_400 };
+        assert_eq!(config.soft_bounces, soft);
+        let account = &config.accounts[0];
+        assert_eq!((&account.bounce_folders, account.bounces), (&vec!["Bounces".to_owned()], false));
+        assert!(account.folders.contains(&"Bounces".to_owned()) && account.feedback_folders.is_empty());
+        let tokens = config.tokens().unwrap();
+        assert!(tokens.verp.is_some() && tokens.cfbl.is_some());
+        let check = |text: &str, expected: &str| {
+            let found = mistakes(text);
+            assert!(found.starts_with(expected), "{found}\nexpected {expected}");
+        };
+        check("[verp]\n", "1: `pattern` is missing");
+        check("[verp]\npattern = \"b@x\"\n", "2: `pattern`: says neither");
+        check("[cfbl]\npattern = \"{any}:{mac}\"\n", "2: `pattern`: `{mac}` and a secret");
+        check("[cfbl]\npattern = \"{any}:{mac}\"\nsecret = \"x\"\n", "2: `pattern`: `{mac}`");
+        check("[bounces]\nsoft = 3\n", "2: unknown key `soft`");
     }
 
     #[test]
@@ -427,6 +502,7 @@ mod tests {
         let bounds = bounds(&mut limits);
         let keys = bounds.iter().map(|(key, _)| *key).chain(KEYS.iter().copied());
         let keys = keys.chain(account::KEYS.iter().copied()).chain(oauth::KEYS.iter().copied());
+        let keys = keys.chain(BOUNCE_KEYS.iter().copied()).chain(tokens::KEYS.iter().copied());
         for key in keys {
             let there = text.lines().any(|line| {
                 let line = line.trim_start_matches("# or: ");

@@ -44,15 +44,24 @@ pub struct Options {
     pub now: i64,
     /// Whether the source flags, moves or deletes what is kept.
     pub settles: bool,
-    /// Which messages come from where only feedback loops write to.
+    /// Which messages come from where only feedback loops or mail servers write to.
     pub reserved: Reserved,
     /// Read and count, but keep nothing and leave the source alone.
     pub dry_run: bool,
 }
 
-/// What is known to feedback loops only, so that complaints in it are believed.
+/// What is known to feedback loops only, or to mail servers only, so that complaints or bounces in it are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Reserved {
+pub struct Reserved {
+    /// Known to feedback loops only.
+    pub complaints: Share,
+    /// Known to mail servers only.
+    pub bounces: Share,
+}
+
+/// A share of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Share {
     /// Nothing.
     #[default]
     No,
@@ -63,12 +72,18 @@ pub enum Reserved {
 }
 
 impl Reserved {
+    fn at(&self, origin: &Origin) -> source::Reserved {
+        source::Reserved { complaints: self.complaints.holds(origin), bounces: self.bounces.holds(origin) }
+    }
+}
+
+impl Share {
     fn holds(&self, origin: &Origin) -> bool {
         match (self, origin) {
-            (Reserved::No, _) => false,
-            (Reserved::All, _) => true,
-            (Reserved::Folders(folders), Origin::Imap { mailbox, .. }) => folders.contains(&mailbox.folder),
-            (Reserved::Folders(_), _) => false,
+            (Share::No, _) => false,
+            (Share::All, _) => true,
+            (Share::Folders(folders), Origin::Imap { mailbox, .. }) => folders.contains(&mailbox.folder),
+            (Share::Folders(_), _) => false,
         }
     }
 }
@@ -92,6 +107,8 @@ pub struct Tally {
     pub reports: [u64; 3],
     /// New complaints.
     pub complaints: u64,
+    /// New bounces.
+    pub bounces: u64,
     /// New records.
     pub records: u64,
 }
@@ -111,6 +128,7 @@ impl Tally {
         }
         self.reports.iter_mut().zip(kept.reports).for_each(|(sum, count)| *sum += count);
         self.complaints += kept.complaints;
+        self.bounces += kept.bounces;
         self.records += kept.records;
     }
 
@@ -124,6 +142,7 @@ impl Tally {
         self.partial += other.partial;
         self.reports.iter_mut().zip(other.reports).for_each(|(sum, count)| *sum += count);
         self.complaints += other.complaints;
+        self.bounces += other.bounces;
         self.records += other.records;
     }
 }
@@ -447,14 +466,14 @@ impl Writer<'_> {
                     received_at: None,
                     seen_at: *now,
                     settles: *settles,
-                    reserved: reserved.holds(&origin),
+                    reserved: reserved.at(&origin),
                 };
                 let kept = self.store.keep_refused(&arrival, bytes, &refused)?;
                 Ok((origin, kept))
             }
             What::Read { message, sha256, name, reading } => {
                 let Message { origin, bytes, received_at } = message;
-                let reserved = reserved.holds(&origin);
+                let reserved = reserved.at(&origin);
                 let arrival = Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved };
                 let read =
                     store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading: *reading, settings };

@@ -40,6 +40,8 @@ pub struct Limits {
     pub feedback_fields: usize,
     /// People named by one complaint.
     pub complaint_recipients: usize,
+    /// Recipients that one bounce tells about.
+    pub bounce_recipients: usize,
     /// Bytes of a message with a problem that are kept so that it can be read again later.
     pub kept_bytes: u64,
 }
@@ -63,6 +65,7 @@ impl Default for Limits {
             results_per_record: 1000,
             feedback_fields: 256,
             complaint_recipients: 10,
+            bounce_recipients: 100,
             kept_bytes: MIB,
         }
     }

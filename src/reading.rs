@@ -10,8 +10,9 @@ use crate::problem::{Code, Problem, Refusal, Warning};
 use crate::report::aggregate::{self, AggregateReport, Chunk, Input, Read, Sink};
 use crate::report::authentication::{self, Verdict};
 use crate::report::feedback::{self, Feedback};
+use crate::report::trace;
 use crate::report::verification::Sender;
-use crate::report::{Complaint, FailureReport, TlsReport, address, date, tls};
+use crate::report::{Bounce, Complaint, FailureReport, TlsReport, address, bounce, date, tls};
 use crate::unpack::{self, Budget, Content, Document, Event, Looks, unpack};
 
 /// What reading needs to know beside the message.
@@ -45,6 +46,8 @@ pub struct MailHead {
     pub message_id: Option<String>,
     /// Address in `From`.
     pub from_address: Option<String>,
+    /// The first address in `To`: of a bounce, the return path that the bounced mail had.
+    pub to: Option<String>,
     /// `Subject`, decoded, at most 512 bytes.
     pub subject: Option<String>,
     /// `Date`, seconds since the epoch.
@@ -57,6 +60,8 @@ pub struct MailHead {
     pub auth_failed: bool,
     /// The header fields that say so, at most 8 KiB.
     pub auth_results: Option<String>,
+    /// Its trace fields say that our own server wrote it: nobody handed it in from outside.
+    pub own_server: bool,
 }
 
 impl MailHead {
@@ -109,6 +114,8 @@ pub enum Item {
     Tls(Box<TlsReport>),
     /// A complaint.
     Complaint(Box<Complaint>),
+    /// A delivery status notification.
+    Bounce(Box<Bounce>),
 }
 
 impl Item {
@@ -118,6 +125,7 @@ impl Item {
             Item::Failure(report) => &mut report.warnings,
             Item::Tls(report) => &mut report.warnings,
             Item::Complaint(complaint) => &mut complaint.warnings,
+            Item::Bounce(bounce) => &mut bounce.warnings,
         }
     }
 }
@@ -213,6 +221,11 @@ impl<'a> Reader<'a> {
             Some(Err(refusal)) => return self.reading.problems.push(Problem::whole(refusal, bytes)),
             None => {}
         }
+        match bounce::read_ses_json(bytes, self.limits()) {
+            Some(Ok(bounce)) => return self.found("", Item::Bounce(Box::new(bounce))),
+            Some(Err(refusal)) => return self.reading.problems.push(Problem::whole(refusal, bytes)),
+            None => {}
+        }
         self.documents(bytes, "", Label { content_type: None, file_name: name }, 0);
     }
 
@@ -247,8 +260,9 @@ impl<'a> Reader<'a> {
         match report {
             Ok(Feedback::Complaint(complaint)) => self.found(&part, Item::Complaint(complaint)),
             Ok(Feedback::Failure(failure)) => self.found(&part, Item::Failure(failure)),
-            Ok(Feedback::Bounce) => {
-                self.reading.not_a_report.get_or_insert_with(|| "a bounce".into());
+            Ok(Feedback::Bounce(bounce)) => self.found(&part, Item::Bounce(bounce)),
+            Ok(Feedback::BounceProse) => {
+                self.reading.not_a_report.get_or_insert_with(|| "a bounce without a delivery status part".into());
             }
             Err(refusal) => self.reading.problems.push(Problem { part, ..Problem::whole(refusal, message) }),
         }
@@ -451,23 +465,25 @@ fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
         Verdict::Fail => (Auth::Fail, None),
         Verdict::None => (Auth::None, None),
     };
-    let from = root.header("from").map(|from| address::mailboxes(&from));
+    let first = |name: &str| {
+        let people = root.header(name).map(|value| address::mailboxes(&value));
+        let usable = people.into_iter().flatten().find_map(|mailbox| mailbox.address.ok());
+        usable.map(|address| bounded(&address.canonical()))
+    };
     MailHead {
         message_id: root
             .header("message-id")
             .map(|id| bounded(id.trim_matches(['<', '>', ' '])))
             .filter(|id| !id.is_empty()),
-        from_address: from
-            .into_iter()
-            .flatten()
-            .find_map(|mailbox| mailbox.address.ok())
-            .map(|address| bounded(&address.canonical())),
+        from_address: first("from"),
+        to: first("to"),
         subject: root.header_decoded("subject").map(|subject| bounded(&subject)),
         sent_at: root.header("date").and_then(|date| date::mail(&date)),
         auth,
         auth_domain,
         auth_failed: authentication.failed,
         auth_results: Some(authentication.fields.join("\n")).filter(|fields| !fields.is_empty()),
+        own_server: settings.authserv_id.as_deref().is_some_and(|id| trace::is_own(&root.headers, id)),
     }
 }
 

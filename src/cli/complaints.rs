@@ -5,7 +5,7 @@ use std::io::Write;
 use super::answer::{self, FormatArgs, LimitArgs};
 use super::window::{self, WindowArgs};
 use super::{Context, Error, Status};
-use crate::query::complaints::{self, Complaint};
+use crate::query::complaints::{self, Complaint, Which};
 use crate::query::{Window, extent};
 use crate::render::{Field, number};
 
@@ -18,8 +18,14 @@ complaint. It has one row for each person it names, and one row if it names nobo
 person can be suppressed: ok, redacted, hashed, absent, malformed or own_domain. `not-spam` is listed too, and is no
 complaint: `summary` does not count it.
 
+What follows for each person stands in `decision`: suppress, pending or never, and why not in `decision_reason`. A person
+whom the provider states is `reported`; one whom your own records show to have got the mail (a send log, a token, a
+matched hash) is `subscribed`, and then decides.
+
 Examples:
   dmarcdb complaints --since 30d
+  dmarcdb complaints --pending                what waits for you; `dmarcdb trust review` has it by sender
+  dmarcdb complaints --unresolved             whom nobody names; `dmarcdb sendlog import FILE` may
   dmarcdb complaints --since all --domain example.com --format csv";
 
 /// Options of `dmarcdb complaints`.
@@ -31,6 +37,15 @@ pub struct Args {
     /// Only complaints about mail whose From field names this domain or one below it
     #[arg(long, value_name = "DOMAIN", value_parser = answer::domain)]
     domain: Option<String>,
+    /// Only complaints that wait for a person to decide, of all times unless --since says otherwise
+    #[arg(long, conflicts_with_all = ["unresolved", "not_ours"])]
+    pending: bool,
+    /// Only complaints that name nobody who could be suppressed, of all times unless --since says otherwise
+    #[arg(long, conflicts_with = "not_ours")]
+    unresolved: bool,
+    /// Only complaints about mail that was not ours, of all times unless --since says otherwise
+    #[arg(long)]
+    not_ours: bool,
     #[command(flatten)]
     limit: LimitArgs,
     #[command(flatten)]
@@ -47,13 +62,18 @@ const COMPLAINT: &[Field<Complaint>] = &[
     Field::text("recipient", |row: &Complaint| (&row.recipient).into()),
     Field::text("recipient_status", |row: &Complaint| (&row.recipient_status).into()),
     Field::text("recipient_via", |row: &Complaint| (&row.recipient_via).into()).data_only(),
+    Field::text("recipient_identity", |row: &Complaint| (&row.recipient_identity).into()).data_only(),
     Field::text("original_mail_from", |row: &Complaint| (&row.original_mail_from).into()).data_only(),
     Field::text("header_from", |row: &Complaint| (&row.header_from).into()).if_wide(5),
     Field::text("message_id", |row: &Complaint| (&row.message_id).into()).data_only(),
-    Field::flag("trusted", |row: &Complaint| row.trusted.into()),
+    Field::flag("trusted", |row: &Complaint| row.trusted.into()).if_wide(2),
+    Field::text("decision", |row: &Complaint| (&row.decision).into()),
+    Field::text("decision_reason", |row: &Complaint| (&row.decision_reason).into()).if_wide(7),
     Field::integer("warnings", |row: &Complaint| row.warnings.into()).data_only(),
     Field::flag("about_us", |row: &Complaint| row.about_us.into()).data_only(),
     Field::text("trust_reason", |row: &Complaint| (&row.trust_reason).into()).data_only(),
+    Field::text("trusted_by", |row: &Complaint| (&row.trusted_by).into()).data_only(),
+    Field::text("not_ours", |row: &Complaint| (&row.not_ours).into()).data_only(),
     Field::text("subject", |row: &Complaint| (&row.subject).into()).data_only(),
     Field::time("sent_at", |row: &Complaint| row.sent_at.into()).data_only(),
     Field::text("list_id", |row: &Complaint| (&row.list_id).into()).data_only(),
@@ -76,22 +96,44 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
     let reach = extent::of_complaints(&database, context.now)?;
     let newest = reach.newest;
-    let window = args.window.resolve(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
+    let which = args.which();
+    let window = match which {
+        Which::All => args.window.resolve(context.now, reach),
+        _ => args.window.resolve_or_all(context.now, reach),
+    };
+    let window = window.map_err(|text| Error::new(Status::Usage, text))?;
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
     let mut out = answer::stdout();
     let listed = answer::list(&mut out, format, limit, COMPLAINT, |take| {
-        complaints::each(&database, window, args.domain.as_deref(), take)
+        complaints::each(&database, window, args.domain.as_deref(), which, take)
     })?;
     if listed.rows == 0 {
-        answer::say_empty(context, &mut out, format, &nothing(window, newest))?;
+        answer::say_empty(context, &mut out, format, &nothing(which, window, newest))?;
     }
     out.flush()?;
     Ok(Status::Ok)
 }
 
-fn nothing(window: Window, newest: Option<i64>) -> String {
+impl Args {
+    fn which(&self) -> Which {
+        match (self.pending, self.unresolved, self.not_ours) {
+            (true, ..) => Which::Pending,
+            (_, true, _) => Which::Unresolved,
+            (.., true) => Which::NotOurs,
+            _ => Which::All,
+        }
+    }
+}
+
+fn nothing(which: Which, window: Window, newest: Option<i64>) -> String {
     let words = window::words(window);
+    match which {
+        Which::All => {}
+        Which::Pending => return format!("No complaint of {words} waits for a decision."),
+        Which::Unresolved => return format!("Every complaint of {words} names somebody."),
+        Which::NotOurs => return format!("No complaint of {words} is about mail that was not ours."),
+    }
     match newest {
         None => format!("No complaint arrived in {words}, nor at any other time."),
         Some(newest) => format!(

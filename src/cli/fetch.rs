@@ -7,7 +7,7 @@ use super::login::Door;
 use super::run::{self, Run};
 use super::{Context, Error, Status, watch};
 use crate::config::{self, Config};
-use crate::ingest::Reserved;
+use crate::ingest::{Reserved, Share};
 use crate::source::imap::{After, ImapSource, Known, Resume, Waiting};
 use crate::store::Store;
 
@@ -150,12 +150,16 @@ pub fn resume(store: &Store, server: &str, settles: bool) -> Result<Resume, Erro
     Ok(Resume { mailboxes: mailboxes.collect() })
 }
 
-/// What of an account only feedback loops write to.
+/// What of an account only feedback loops or mail servers write to.
 pub fn reserved(account: &config::Account) -> Reserved {
-    match account.feedback {
-        true => Reserved::All,
-        false if account.feedback_folders.is_empty() => Reserved::No,
-        false => Reserved::Folders(account.feedback_folders.clone()),
+    let share = |all: bool, folders: &[String]| match all {
+        true => Share::All,
+        false if folders.is_empty() => Share::No,
+        false => Share::Folders(folders.to_vec()),
+    };
+    Reserved {
+        complaints: share(account.feedback, &account.feedback_folders),
+        bounces: share(account.bounces, &account.bounce_folders),
     }
 }
 

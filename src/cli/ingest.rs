@@ -41,7 +41,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let config = context.config()?;
     let mut run = Run::open(context, &config, args.dry_run)?;
     let mut source = FileSource::new(args.paths, false, config.limits.message_bytes);
-    let outcome = run.source(&mut source, false, Reserved::No, true).and_then(|()| run.judge());
+    let outcome = run.source(&mut source, false, Reserved::default(), true).and_then(|()| run.judge());
     let tally = run.finish();
     let mut printed = Ok(());
     match args.format {

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod auth;
 pub mod backup;
+pub mod bounces;
 pub mod complaints;
 pub mod completions;
 pub mod config;
@@ -21,11 +22,13 @@ pub mod records;
 pub mod reporter;
 pub mod reports;
 pub mod run;
+pub mod sendlog;
 pub mod source;
 pub mod status;
 pub mod summary;
 pub mod suppress;
 pub mod tls;
+pub mod trust;
 pub mod watch;
 pub mod window;
 
@@ -83,6 +86,8 @@ enum Command {
     Records(records::Args),
     /// List complaints, one row for each complaint and recipient
     Complaints(complaints::Args),
+    /// List bounces, one row for each bounce and recipient
+    Bounces(bounces::Args),
     /// SMTP TLS reports: sessions and failures by policy domain
     Tls(tls::Args),
     /// Everything known about one sending address
@@ -105,6 +110,10 @@ enum Command {
     Prune(prune::Args),
     /// Log in to an account by OAuth 2.0, once
     Auth(auth::Args),
+    /// Whose complaints count
+    Trust(trust::Args),
+    /// Tell which mail went to whom, so that complaints that name nobody find their person
+    Sendlog(sendlog::Args),
     /// Write or check the configuration
     Config(config::Args),
     /// Print a completion script for a shell
@@ -267,6 +276,7 @@ fn run() -> ExitCode {
         Command::Reports(args) => reports::run(&context, args),
         Command::Records(args) => records::run(&context, args),
         Command::Complaints(args) => complaints::run(&context, args),
+        Command::Bounces(args) => bounces::run(&context, args),
         Command::Tls(args) => tls::run(&context, args),
         Command::Source(args) => source::run(&context, args),
         Command::Label(args) => label::run(&context, args),
@@ -278,6 +288,8 @@ fn run() -> ExitCode {
         Command::Backup(args) => backup::run(&context, args),
         Command::Prune(args) => prune::run(&context, args),
         Command::Auth(args) => auth::run(&context, args),
+        Command::Trust(args) => trust::run(&context, args),
+        Command::Sendlog(args) => sendlog::run(&context, args),
         Command::Config(args) => config::run(&context, args),
         Command::Completions(args) => completions::run(&context, args),
         Command::Man(args) => man::run(&context, args),

@@ -17,7 +17,7 @@ use crate::store::prune::{Age, Erased, Pruned};
 const AHEAD_SECONDS: i64 = 2 * 86_400;
 
 const EXAMPLES: &str = "\
-Takes away reports whose period ended, complaints that arrived, and problems that were met before the span. What goes is
+Takes away reports whose period ended, complaints and bounces that arrived, and problems met before the span. What goes is
 overwritten, for which the whole file is written anew: that takes twice its size on the disk for a moment, and once a week or
 month is often enough. Suppressions, and what people said about them, stay for good; of each message stays
 what tells that it was seen, so that the same mail offered again is still a duplicate. Copies and backups are yours to delete.
@@ -103,6 +103,7 @@ fn document(pruned: &Pruned, before: i64) -> serde_json::Value {
         "reports": pruned.reports,
         "records": pruned.records,
         "complaints": pruned.complaints,
+        "bounces": pruned.bounces,
         "problems": pruned.problems,
         "messages": pruned.messages,
     })
@@ -111,10 +112,11 @@ fn document(pruned: &Pruned, before: i64) -> serde_json::Value {
 fn sentence(pruned: &Pruned, before: i64, dry_run: bool) -> String {
     let done = if dry_run { "would be taken away" } else { "taken away" };
     format!(
-        "{} with {}, {} and {} of before {} UTC {done}",
+        "{} with {}, {}, {} and {} of before {} UTC {done}",
         number::count(pruned.reports, "report"),
         number::count(pruned.records, "record"),
         number::count(pruned.complaints, "complaint"),
+        number::count(pruned.bounces, "bounce"),
         number::count(pruned.problems, "problem"),
         number::time(before),
     )

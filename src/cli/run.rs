@@ -50,13 +50,16 @@ impl<'a> Run<'a> {
         // A write beyond the limit on file sizes is to fail, not to end the process.
         signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))
             .map_err(|error| Error::new(Status::Software, format_args!("signals: {error}")))?;
-        Ok(Run { drawn: context.progress(), ..Run::with(context, config, store, stop, dry_run) })
+        Ok(Run { drawn: context.progress(), ..Run::with(context, config, store, stop, dry_run)? })
     }
 
     /// A run over a database that is open already, which draws no progress and ends when `stop` says so.
-    pub fn with(context: &'a Context, config: &Config, store: Store, stop: Stop, dry_run: bool) -> Self {
-        let options = options(context, config, dry_run);
-        Run { context, store, options, stop, tally: Tally::default(), drawn: false }
+    ///
+    /// # Errors
+    /// As [`options`].
+    pub fn with(context: &'a Context, config: &Config, store: Store, stop: Stop, dry_run: bool) -> Result<Self, Error> {
+        let options = options(context, config, dry_run)?;
+        Ok(Run { context, store, options, stop, tally: Tally::default(), drawn: false })
     }
 
     /// What was read from here on was read at `now`, seconds since the epoch.
@@ -123,11 +126,11 @@ impl<'a> Run<'a> {
         if self.options.dry_run {
             return Ok(());
         }
-        let Options { ours, now, .. } = &self.options;
-        let changed = self.store.judge_again(ours, *now).map_err(|error| store_error(&error))?;
+        let changed = self.store.judge_again(&self.options.ours).map_err(|error| store_error(&error))?;
         if changed > 0 {
-            self.context
-                .detail(format_args!("{changed} complaints judged again, because domains of ours have changed"));
+            self.context.detail(format_args!(
+                "{changed} complaints and bounces judged otherwise than before, by what is known now"
+            ));
         }
         Ok(())
     }
@@ -182,21 +185,34 @@ pub fn stop_on_signal() -> Result<Arc<AtomicBool>, Error> {
     Ok(stop)
 }
 
+/// What the user says about its mail, with the secrets fetched from where they are.
+///
+/// # Errors
+/// A secret that cannot be had: [`Status::Configuration`].
+pub fn ours(config: &Config) -> Result<Ours, Error> {
+    Ok(Ours {
+        own_domains: config.own_domains.clone(),
+        feedback_senders: config.feedback_senders.clone(),
+        tokens: config.tokens().map_err(|error| Error::new(Status::Configuration, error))?,
+        soft: config.soft_bounces,
+        kept_bytes: config.limits.kept_bytes,
+    })
+}
+
 /// What the pipeline is told, for a source that leaves mail alone.
-pub fn options(context: &Context, config: &Config, dry_run: bool) -> Options {
-    Options {
+///
+/// # Errors
+/// As [`ours`].
+pub fn options(context: &Context, config: &Config, dry_run: bool) -> Result<Options, Error> {
+    Ok(Options {
         reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
-        ours: Ours {
-            own_domains: config.own_domains.clone(),
-            feedback_senders: config.feedback_senders.clone(),
-            kept_bytes: config.limits.kept_bytes,
-        },
+        ours: ours(config)?,
         readers: std::thread::available_parallelism().map_or(1, usize::from),
         now: context.now,
         settles: false,
-        reserved: Reserved::No,
+        reserved: Reserved::default(),
         dry_run,
-    }
+    })
 }
 
 /// What reading again came to, in messages.
@@ -308,6 +324,7 @@ pub fn json(tally: &Tally, took: Duration) -> String {
         "partial": tally.partial,
         "reports": {"aggregate": aggregate, "failure": failure, "tls": tls},
         "complaints": tally.complaints,
+        "bounces": tally.bounces,
         "records": tally.records,
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
     })
@@ -326,6 +343,9 @@ pub fn sentence(tally: &Tally, took: Duration) -> String {
         count(tally.records, "record"),
         count(tally.complaints, "new complaint"),
     )];
+    if tally.bounces > 0 {
+        parts.push(count(tally.bounces, "new bounce"));
+    }
     if tally.duplicate > 0 {
         parts.push(count(tally.duplicate, "duplicate"));
     }

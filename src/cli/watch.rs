@@ -99,7 +99,7 @@ fn watch_all(
     let accounts = fetch::chosen(config, names)?;
     let halt = Arc::new(AtomicBool::new(false));
     let writer = Stop::new(halt.clone());
-    let run = Mutex::new(Run::with(context, config, store, writer.clone(), false));
+    let run = Mutex::new(Run::with(context, config, store, writer.clone(), false)?);
     let watched: Vec<Watched<'_, '_>> = accounts
         .iter()
         .map(|account| Watched {

@@ -72,6 +72,15 @@ pub fn back(now: i64, text: &str) -> Result<i64, String> {
     at.ok_or_else(|| "further back than calendars reach".to_owned())
 }
 
+/// A time in the past: a span back from now, a date, or an RFC 3339 time.
+///
+/// # Errors
+/// Text for people.
+pub fn past(now: i64, text: &str) -> Result<i64, String> {
+    let at = Point::parse(text)?.before(now);
+    at.filter(|at| *at <= now).ok_or_else(|| format!("`{text}` is no time before now"))
+}
+
 /// A time in the future: a span from now on, a date, or an RFC 3339 time.
 ///
 /// # Errors
@@ -253,6 +262,15 @@ mod tests {
         assert_eq!(back(NOW, "1y"), Ok(1_763_683_200));
         for none in ["0d", "0mo", "all", "newest", "2020-01-01", "x", "-1d", ""] {
             assert!(back(NOW, none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn times_back() {
+        assert_eq!(past(NOW, "30d"), Ok(NOW - 30 * DAY));
+        assert_eq!(past(NOW, "2026-11-20"), Ok(NOW - DAY));
+        for other in ["2030-01-01", "all", "newest", "soon"] {
+            assert!(past(NOW, other).is_err(), "{other}");
         }
     }
 

@@ -34,6 +34,10 @@ pub struct Account {
     pub feedback: bool,
     /// Those of the folders that are known to feedback loops only, spelled as in `folders`.
     pub feedback_folders: Vec<String>,
+    /// Whether this mailbox is known to mail servers only, so that bounces in it are believed.
+    pub bounces: bool,
+    /// Those of the folders that are known to mail servers only, spelled as in `folders`.
+    pub bounce_folders: Vec<String>,
     /// What to do with messages that are kept.
     pub after: After,
     /// How long to wait.
@@ -83,6 +87,8 @@ pub(super) const KEYS: &[&str] = &[
     "after",
     "feedback",
     "feedback_folders",
+    "bounces",
+    "bounce_folders",
     "connect_seconds",
     "silence_seconds",
     "command_seconds",
@@ -149,7 +155,9 @@ pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>, others: &[Acc
     let login = take_login(reader, section, name.as_deref());
     let mut folders = take_folders(reader, section);
     let feedback = reader.flag(section, "feedback", false);
-    let feedback_folders = take_feedback_folders(reader, section, &mut folders);
+    let feedback_folders = take_reserved(reader, section, "feedback_folders", &mut folders);
+    let bounces = reader.flag(section, "bounces", false);
+    let bounce_folders = take_reserved(reader, section, "bounce_folders", &mut folders);
     let after = take_after(reader, section, &folders);
     let timeouts = take_timeouts(reader, section);
     let bounds = Bounds::default();
@@ -171,6 +179,8 @@ pub(super) fn take(reader: &mut Reader<'_>, section: &Section<'_>, others: &[Acc
         folders,
         feedback,
         feedback_folders,
+        bounces,
+        bounce_folders,
         after,
         timeouts,
         batch_messages: usize::try_from(messages).ok()?,
@@ -222,10 +232,10 @@ fn take_login(reader: &mut Reader<'_>, section: &Section<'_>, name: Option<&str>
     }
 }
 
-/// Folders that are reserved for feedback loops are read like the others, so they need not be named twice.
-fn take_feedback_folders(reader: &mut Reader<'_>, section: &Section<'_>, folders: &mut Vec<String>) -> Vec<String> {
+/// Folders that are reserved for feedback loops or bounces are read like the others, so they need not be named twice.
+fn take_reserved(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, folders: &mut Vec<String>) -> Vec<String> {
     let mut reserved = Vec::new();
-    for (_, folder) in reader.texts(section, "feedback_folders").unwrap_or_default() {
+    for (_, folder) in reader.texts(section, key).unwrap_or_default() {
         match folders.iter().find(|known| same_folder(known, &folder)) {
             Some(known) => reserved.push(known.clone()),
             None => {

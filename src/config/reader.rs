@@ -103,6 +103,11 @@ impl<'t> Reader<'t> {
                 "password" => "a password does not belong in this file: use `password_command`, `password_file`, \
                     `password_env` or `password_credential`"
                     .to_owned(),
+                "secret" => {
+                    "a secret does not belong in this file: use `secret_command`, `secret_file`, `secret_env` or \
+                    `secret_credential`"
+                        .to_owned()
+                }
                 "client_secret" | "refresh_token" => format!(
                     "a secret does not belong in this file: use `client_secret_command`, `client_secret_file`, \
                      `client_secret_env` or `client_secret_credential`, and `dmarcdb auth` for the rest of `{key}`"

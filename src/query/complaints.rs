@@ -63,6 +63,41 @@ super::row! {
         origin: String,
         /// When it was kept.
         seen_at: i64,
+        /// `reported` by the provider, or `subscribed`: known from the sender's own records.
+        recipient_identity: Option<String>,
+        /// What follows: `suppress`, `pending`, `never`.
+        decision: String,
+        /// Why not suppressed.
+        decision_reason: Option<String>,
+        /// What proves it: `mail`, `reserved`, `person`, `token`.
+        trusted_by: Option<String>,
+        /// Why the mail was not ours.
+        not_ours: Option<String>,
+    }
+}
+
+/// Which complaints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    #[default]
+    All,
+    /// Those that wait for a person.
+    Pending,
+    /// Those that name nobody who could be suppressed.
+    Unresolved,
+    /// Those about mail that was not ours.
+    NotOurs,
+}
+
+impl Which {
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Which::All => None,
+            Which::Pending => Some("pending"),
+            Which::Unresolved => Some("unresolved"),
+            Which::NotOurs => Some("not_ours"),
+        }
     }
 }
 
@@ -75,8 +110,10 @@ pub fn each<E: From<Error>>(
     database: &Database,
     window: Window,
     domain: Option<&str>,
+    which: Which,
     take: impl FnMut(Complaint) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain};
+    let params =
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":which": which.word()};
     database.each(include_str!("complaints.sql"), params, Complaint::read, take)
 }

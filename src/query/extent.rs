@@ -50,6 +50,15 @@ pub fn of_complaints(database: &Database, now: i64) -> Result<Extent, Error> {
     database.one(include_str!("extent_complaints.sql"), params, Extent::read)
 }
 
+/// When bounces were told of.
+///
+/// # Errors
+/// As [`Database`].
+pub fn of_bounces(database: &Database, now: i64) -> Result<Extent, Error> {
+    let params = named_params! {":horizon": now.saturating_add(AHEAD_SECONDS)};
+    database.one(include_str!("extent_bounces.sql"), params, Extent::read)
+}
+
 /// When messages were kept.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 //! SQL is written, never assembled: parameters are bound, a time range always among them, with wide ends where the
 //! asker has none, so that the index on time is used. `tests/it/plans.rs` asks SQLite for the plan of every file here.
 
+pub mod bounces;
 pub mod complaints;
 pub mod counts;
 pub mod database;
@@ -23,6 +24,7 @@ pub mod suppression;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod trust;
 
 pub use counts::Counts;
 pub use database::{Database, Error};

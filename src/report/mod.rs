@@ -8,15 +8,19 @@
 pub mod address;
 pub mod aggregate;
 pub mod authentication;
+pub mod bounce;
 pub mod date;
 pub mod decode;
 pub mod failure;
 pub mod feedback;
+pub mod sendlog;
 mod text;
 pub mod tls;
+pub mod trace;
 pub mod verification;
 
 pub use aggregate::AggregateReport;
+pub use bounce::Bounce;
 pub use failure::FailureReport;
 pub use feedback::Complaint;
 pub use tls::TlsReport;

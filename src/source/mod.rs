@@ -211,3 +211,12 @@ pub enum ErrorKind {
     /// Reading a local disk failed.
     Io,
 }
+
+/// What a mailbox is reserved for: an address that nobody else knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// Feedback loops send to it, and nobody else.
+    pub complaints: bool,
+    /// Mail servers send bounces to it, and nobody else.
+    pub bounces: bool,
+}

@@ -103,24 +103,32 @@ pub fn insert_head(
         standing::put(connection, &identity, id)?;
     }
     standing::note_policy_domain(connection, id)?;
-    insert_warnings(connection, Some(id), None, head.warnings)?;
+    insert_warnings(connection, Of::Report(id), head.warnings)?;
     Ok(Some(id))
 }
 
 /// Adds the warnings of a report or complaint.
-pub fn insert_warnings(
-    connection: &Connection,
-    report: Option<i64>,
-    complaint: Option<i64>,
-    warnings: &[Warning],
-) -> rusqlite::Result<()> {
+pub fn insert_warnings(connection: &Connection, of: Of, warnings: &[Warning]) -> rusqlite::Result<()> {
+    let (report, complaint, bounce) = match of {
+        Of::Report(id) => (Some(id), None, None),
+        Of::Complaint(id) => (None, Some(id), None),
+        Of::Bounce(id) => (None, None, Some(id)),
+    };
     let mut insert = connection.prepare_cached(
-        "INSERT INTO warning (report, complaint, code, place, text, times) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO warning (report, complaint, bounce, code, place, text, times) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for Warning { code, place, text, times } in warnings {
-        insert.execute(params![report, complaint, code, place, text, times])?;
+        insert.execute(params![report, complaint, bounce, code, place, text, times])?;
     }
     Ok(())
+}
+
+/// What a warning belongs to.
+#[derive(Clone, Copy)]
+pub enum Of {
+    Report(i64),
+    Complaint(i64),
+    Bounce(i64),
 }
 
 /// Adds an aggregate report without its records. `None`: it is there already.
@@ -264,7 +272,7 @@ pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Resul
         if !differ.query_row(params![id, other], |row| row.get::<_, bool>(0))? {
             let text = format!("the same rows as report `{report_id}` of this period: perhaps sent twice; both count");
             let warning = Warning::new("same-content", "report_metadata/report_id", text);
-            return insert_warnings(connection, Some(id), None, &[warning]);
+            return insert_warnings(connection, Of::Report(id), &[warning]);
         }
     }
     Ok(())

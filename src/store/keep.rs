@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::aggregate::{self, Found};
-use super::{Error, Store, complaint, failure, judge, mailbox, message, problem, standing, tls};
+use super::knowledge::Knowledge;
+use super::{Error, Store, bounce, complaint, failure, judge, mailbox, message, problem, standing, tls};
 use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Auth, Item, MailHead, Reading, Records};
-use crate::source::{Fate, Origin, Refused};
+use crate::source::{Fate, Origin, Refused, Reserved};
+use crate::suppress::bounces::SoftPolicy;
+use crate::suppress::token::Tokens;
 
 /// How a message came.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +23,8 @@ pub struct Arrival<'a> {
     pub seen_at: i64,
     /// Whether the source is to flag, move or delete it afterwards.
     pub settles: bool,
-    /// Whether the mailbox is known to feedback loops only.
-    pub reserved: bool,
+    /// What the mailbox is reserved for.
+    pub reserved: Reserved,
 }
 
 /// What became of a message: the words of `message.outcome`.
@@ -78,6 +81,10 @@ pub struct Ours {
     pub own_domains: Vec<String>,
     /// Senders of complaints beside the built-in ones: domains or addresses.
     pub feedback_senders: Vec<String>,
+    /// Tokens that our mail bears.
+    pub tokens: Tokens,
+    /// When soft bounces suppress.
+    pub soft: SoftPolicy,
     /// Largest message with a problem whose bytes are kept.
     pub kept_bytes: u64,
 }
@@ -93,6 +100,8 @@ pub struct Kept {
     pub reports: [u64; 3],
     /// New complaints.
     pub complaints: u64,
+    /// New bounces.
+    pub bounces: u64,
     /// New records.
     pub records: u64,
     /// Problems.
@@ -102,7 +111,7 @@ pub struct Kept {
 impl Kept {
     fn new(outcome: Outcome) -> Self {
         let fate = outcome.fate();
-        Kept { outcome, fate, reports: [0; 3], complaints: 0, records: 0, problems: Vec::new() }
+        Kept { outcome, fate, reports: [0; 3], complaints: 0, bounces: 0, records: 0, problems: Vec::new() }
     }
 }
 
@@ -148,6 +157,7 @@ impl Store {
     pub fn abandon(&mut self) {
         self.strings.forget();
         self.untaken = None;
+        self.known = None;
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
@@ -195,6 +205,7 @@ impl Store {
         };
         run(self).map_err(|source| {
             self.strings.forget();
+            self.known = None;
             // Where the whole transaction is gone already, so is the savepoint.
             let _ = self.connection.execute_batch("ROLLBACK TO message; RELEASE message");
             self.error(source)
@@ -307,21 +318,13 @@ impl Store {
         ours: &Ours,
         tally: &mut Tally,
     ) -> rusqlite::Result<()> {
-        if matches!(found.item, Item::Complaint(_)) && self.own.is_none() {
-            judge::begin(&self.connection, ours)?;
-            self.own = Some(judge::Domains::load(&self.connection, &ours.own_domains)?);
-        }
-        let Store { connection, strings, own, .. } = self;
+        let Store { connection, strings, known, .. } = self;
         let sender = read.reading.head.as_ref().map(MailHead::sender).unwrap_or_default();
         let place = Found { message, part: &found.part, sender: &sender };
         let at =
             read.reading.head.as_ref().and_then(|head| head.sent_at).or(arrival.received_at).unwrap_or(arrival.seen_at);
         match &found.item {
             Item::Aggregate(report, records) => {
-                // A policy domain that is new makes mail ours that was not before.
-                if own.as_ref().is_some_and(|own| !own.ours.holds(&report.policy.domain)) {
-                    *own = None;
-                }
                 let Some(id) = aggregate::insert(connection, strings, place, report)? else {
                     tally.known += 1;
                     return Ok(());
@@ -337,6 +340,11 @@ impl Store {
                     }
                 }
                 aggregate::warn_of_same_content(connection, id)?;
+                // A policy domain that is new makes mail ours that was not before; a source that only failed may pass now.
+                match known.as_mut().filter(|known| known.own.holds(&report.policy.domain)) {
+                    Some(known) => known.forget_sources(),
+                    None => *known = None,
+                }
                 tally.reports[0] += 1;
                 tally.records += report.records;
             }
@@ -349,12 +357,21 @@ impl Store {
                 None => tally.known += 1,
             },
             Item::Complaint(report) => {
-                let nobody = judge::Domains::default();
-                let judge =
-                    judge::Judge { domains: own.as_ref().unwrap_or(&nobody), feedback_senders: &ours.feedback_senders };
-                let evidence = judge::Evidence::of(read.reading.head.as_ref(), arrival.reserved);
-                match complaint::insert(connection, strings, report, message, at, &evidence, &judge)? {
+                let known = Knowledge::of(known, connection, ours)?;
+                let head = read.reading.head.as_ref();
+                let context = complaint::Context { message, at, head, reserved: arrival.reserved.complaints, ours };
+                match complaint::insert(connection, strings, known, report, &context)? {
                     Some(_) => tally.complaints += 1,
+                    None => tally.known += 1,
+                }
+            }
+            Item::Bounce(report) => {
+                let known = Knowledge::of(known, connection, ours)?;
+                let head = read.reading.head.as_ref();
+                let now = arrival.received_at.unwrap_or(arrival.seen_at).min(arrival.seen_at);
+                let context = bounce::Context { message, at, now, head, reserved: arrival.reserved.bounces, ours };
+                match bounce::insert(connection, strings, known, report, &context)? {
+                    Some(_) => tally.bounces += 1,
                     None => tally.known += 1,
                 }
             }
@@ -430,6 +447,7 @@ fn is_about_the_message(error: &rusqlite::Error) -> bool {
 struct Tally {
     reports: [u64; 3],
     complaints: u64,
+    bounces: u64,
     records: u64,
     known: u64,
     /// Reports whose records are to be read again: their number in the message, and their row.
@@ -438,7 +456,7 @@ struct Tally {
 
 impl Tally {
     fn kept(&self, reading: &Reading) -> Kept {
-        let new = self.reports.iter().sum::<u64>() + self.complaints;
+        let new = self.reports.iter().sum::<u64>() + self.complaints + self.bounces;
         let outcome = match (reading.problems.is_empty(), new, self.known) {
             (false, 0, 0) => Outcome::Problem,
             (false, ..) => Outcome::Partial,
@@ -446,7 +464,8 @@ impl Tally {
             (true, 0, _) => Outcome::Duplicate,
             (true, ..) => Outcome::Stored,
         };
-        Kept { reports: self.reports, complaints: self.complaints, records: self.records, ..Kept::new(outcome) }
+        let Tally { reports, complaints, bounces, records, .. } = *self;
+        Kept { reports, complaints, bounces, records, ..Kept::new(outcome) }
     }
 
     fn reason(&self, reading: &Reading, outcome: Outcome) -> Option<String> {

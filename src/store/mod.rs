@@ -3,12 +3,16 @@
 
 mod aggregate;
 pub mod backup;
+mod bounce;
 pub mod check;
 mod complaint;
+mod events;
 pub mod exports;
 mod failure;
+pub mod hashes;
 mod judge;
 mod keep;
+mod knowledge;
 pub mod labels;
 mod mailbox;
 mod message;
@@ -17,10 +21,12 @@ pub mod probe;
 mod problem;
 pub mod prune;
 mod retry;
+pub mod sendlog;
 mod standing;
 mod strings;
 pub mod suppressions;
 mod tls;
+pub mod trust;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -31,6 +37,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+pub use judge::Judged;
 pub use keep::{Arrival, Kept, Ours, Outcome, Read};
 pub use mailbox::Progress;
 use probe::Looks;
@@ -146,10 +153,10 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     strings: strings::Strings,
-    /// Domains of ours, loaded with the first complaint.
-    own: Option<judge::Domains>,
     /// Where messages lie that could not be taken, loaded with the first message.
     untaken: Option<HashSet<String>>,
+    /// What deciding needs to know, loaded when it is needed first.
+    known: Option<knowledge::Knowledge>,
     /// Kept open for its lock: the kernel lets go of it whatever happens to the process.
     _lock: File,
 }
@@ -186,8 +193,8 @@ impl Store {
             connection,
             path: path.to_owned(),
             strings: strings::Strings::default(),
-            own: None,
             untaken: None,
+            known: None,
             _lock: lock,
         })
     }

@@ -8,7 +8,7 @@ use rustix::fs::statvfs;
 
 use super::{Error, Store};
 
-/// Reports, complaints or messages taken away in one transaction.
+/// Reports, complaints, bounces or messages taken away in one transaction.
 const BATCH: i64 = 200;
 /// Records taken away in one transaction, but for those of one report, which goes as a whole.
 const BATCH_RECORDS: i64 = 20_000;
@@ -20,7 +20,7 @@ const BATCH_PAGES: i64 = 4_000;
 /// What is old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Age {
-    /// What is before this goes: the end of a report's period, the arrival of a complaint, the time a problem was met.
+    /// What is before this goes: the end of a report's period, the arrival of a complaint, when a bounce was told, the time a problem was met.
     pub before: i64,
     /// What claims to be after this is as old as the mail that brought it: a stranger who writes the year 2100 would
     /// otherwise be kept for good.
@@ -38,6 +38,8 @@ pub struct Pruned {
     pub records: i64,
     /// Complaints, also those of which a suppression keeps the bare fact.
     pub complaints: i64,
+    /// Bounces, likewise.
+    pub bounces: i64,
     /// Problems, waiting or not.
     pub problems: i64,
     /// Messages of which no more is kept than what tells that they were seen.
@@ -70,12 +72,15 @@ const COMPLAINTS: &str = "
     SELECT c.id FROM complaint c JOIN message m ON m.id = c.message
     WHERE c.pruned_at IS NULL AND c.arrived_at >= max(:horizon, :before) AND m.seen_at < :before";
 
+const BOUNCES: &str = "SELECT b.id FROM bounce b WHERE b.pruned_at IS NULL AND b.told_at < :before";
+
 /// Messages that hold nothing any more. One that never held a report goes by its own age.
 const MESSAGES: &str = "
     SELECT m.id FROM message m
     WHERE m.pruned_at IS NULL AND (m.seen_at < :before OR m.outcome IN ('stored', 'partial'))
       AND NOT EXISTS (SELECT 1 FROM report r WHERE r.message = m.id)
       AND NOT EXISTS (SELECT 1 FROM complaint c WHERE c.message = m.id AND c.pruned_at IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM bounce b WHERE b.message = m.id AND b.pruned_at IS NULL)
       AND NOT EXISTS (SELECT 1 FROM problem p WHERE p.message = m.id)";
 
 /// Rows that are shared and belong to nobody any more. [`LEFT_OVER`] must name every column that refers to them; a test
@@ -94,6 +99,7 @@ const LEFT_OVER: &str = "
     INSERT OR IGNORE INTO used SELECT source FROM record;
     INSERT OR IGNORE INTO used SELECT source FROM failure WHERE source IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT source FROM complaint WHERE source IS NOT NULL;
+    INSERT OR IGNORE INTO used SELECT source FROM bounce_recipient WHERE source IS NOT NULL;
     DELETE FROM source_name WHERE source NOT IN (SELECT id FROM used);
     DELETE FROM address WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
@@ -113,6 +119,8 @@ const LEFT_OVER: &str = "
     INSERT OR IGNORE INTO used SELECT header_from FROM failure WHERE header_from IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT policy_domain FROM tls_policy WHERE policy_domain IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT header_from FROM complaint WHERE header_from IS NOT NULL;
+    INSERT OR IGNORE INTO used SELECT header_from FROM bounce WHERE header_from IS NOT NULL;
+    INSERT OR IGNORE INTO used SELECT stream FROM send WHERE stream IS NOT NULL;
     DELETE FROM text WHERE id NOT IN (SELECT id FROM used);
     DROP TABLE used;";
 
@@ -145,6 +153,7 @@ impl Store {
                 reports,
                 records,
                 complaints: of(&format!("SELECT count(*) FROM ({COMPLAINTS})"), &times)?,
+                bounces: of(&format!("SELECT count(*) FROM ({BOUNCES})"), before)?,
                 problems: of("SELECT count(*) FROM problem WHERE seen_at < :before", before)?,
                 messages: of(&format!("SELECT count(*) FROM ({MESSAGES})"), before)?,
             })
@@ -159,7 +168,7 @@ impl Store {
     /// Those of SQLite.
     pub fn prune(&mut self, age: Age, mut go_on: impl FnMut() -> bool) -> Result<(Pruned, Erased), Error> {
         let mut pruned = Pruned::default();
-        let steps: [Step; 4] = [prune_reports, prune_complaints, prune_problems, prune_messages];
+        let steps: [Step; 5] = [prune_reports, prune_complaints, prune_bounces, prune_problems, prune_messages];
         for step in steps {
             loop {
                 if !go_on() {
@@ -298,6 +307,31 @@ fn prune_complaints(connection: &Connection, age: Age, pruned: &mut Pruned) -> r
             .execute(params![id, age.now])?;
         for sql in ["DELETE FROM complaint_recipient WHERE complaint = ?1", "DELETE FROM warning WHERE complaint = ?1"]
         {
+            connection.prepare_cached(sql)?.execute(params![id])?;
+        }
+    }
+    Ok(())
+}
+
+/// As of a complaint: that it was told, by whom and when.
+fn prune_bounces(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusqlite::Result<()> {
+    let sql = format!(
+        "SELECT id, EXISTS (SELECT 1 FROM suppression_event e WHERE e.bounce = old.id) FROM ({BOUNCES}) old LIMIT {BATCH}"
+    );
+    let before: [(&str, &i64); 1] = [(":before", &age.before)];
+    for (id, rests) in numbers(connection, &sql, &before[..])? {
+        pruned.bounces += 1;
+        if rests == 0 {
+            connection.prepare_cached("DELETE FROM bounce WHERE id = ?1")?.execute(params![id])?;
+            continue;
+        }
+        connection
+            .prepare_cached(
+                "UPDATE bounce SET pruned_at = ?2, original_envelope_id = NULL, message_id = NULL, subject = NULL, \
+                 list_id = NULL, tokens = '[]', fields = '[]' WHERE id = ?1",
+            )?
+            .execute(params![id, age.now])?;
+        for sql in ["DELETE FROM bounce_recipient WHERE bounce = ?1", "DELETE FROM warning WHERE bounce = ?1"] {
             connection.prepare_cached(sql)?.execute(params![id])?;
         }
     }

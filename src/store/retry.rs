@@ -6,7 +6,7 @@ use super::keep::{Arrival, Kept, Ours, Read};
 use super::{Error, Store, problem};
 use crate::problem::Code;
 use crate::reading::{self, Reading};
-use crate::source::Origin;
+use crate::source::{Origin, Reserved};
 
 /// A message with a problem, as far as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,8 @@ impl Store {
     ) -> rusqlite::Result<Retried> {
         // The ledger tells the place; nothing is looked up by it.
         let origin = Origin::Stdin { index: None };
-        let arrival = Arrival { origin: &origin, received_at: None, seen_at: now, settles: false, reserved: false };
+        let arrival =
+            Arrival { origin: &origin, received_at: None, seen_at: now, settles: false, reserved: Reserved::default() };
         let sha256 = [0; 32];
         let read = Read { bytes, sha256: &sha256, name: None, reading, settings };
         let kept = self.keep_content(&arrival, &read, waiting.message, ours)?;

@@ -1,4 +1,4 @@
-//! Whom a complaint takes off a list. Pure, and one table of cases.
+//! Whom a complaint or a bounce takes off a list. Pure, and one table of cases.
 //!
 //! Dropping the wrong person is worse than waiting for somebody to look, and mailing a person who objected is worse than
 //! both: what is certain acts, what is uncertain waits, and what cannot be meant never acts.
@@ -9,11 +9,15 @@ use crate::report::Complaint;
 use crate::report::address::Address;
 use crate::report::feedback::{FeedbackType, Recipient, RecipientStatus};
 
-use super::trust::{About, Own, Trust};
+use super::bounces::Class;
+use super::trust::{About, By, Own, Trust};
 
 /// Local parts that run mail itself (RFC 2142, section 4 and 5; RFC 5321, section 4.5.1): whoever acts on what they are
 /// sent must keep getting it.
 const ROLES: [&str; 8] = ["postmaster", "abuse", "hostmaster", "webmaster", "mailer-daemon", "noc", "security", "root"];
+
+/// Where a person was found who is proven by a token: see [`super::token`].
+const VIA_TOKEN: [&str; 2] = ["cfbl-token", "verp-token"];
 
 /// What follows from a complaint for one person it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,26 @@ pub enum Decision {
     Never(Never),
 }
 
+impl Decision {
+    /// The word in the database.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Decision::Suppress { .. } => "suppress",
+            Decision::Pending(_) => "pending",
+            Decision::Never(_) => "never",
+        }
+    }
+
+    /// Why not, for people; `None` for a suppression.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Decision::Suppress { .. } => None,
+            Decision::Pending(why) => Some(why.to_string()),
+            Decision::Never(why) => Some(why.to_string()),
+        }
+    }
+}
+
 /// `suppression_event.kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -38,6 +62,10 @@ pub enum Kind {
     Complaint,
     /// A person asked to be removed.
     Unsubscribe,
+    /// There is no such address or mailbox.
+    HardBounce,
+    /// Mail could not be delivered too often.
+    SoftBounce,
 }
 
 impl Kind {
@@ -46,6 +74,8 @@ impl Kind {
         match self {
             Kind::Complaint => "complaint",
             Kind::Unsubscribe => "unsubscribe",
+            Kind::HardBounce => "hard_bounce",
+            Kind::SoftBounce => "soft_bounce",
         }
     }
 }
@@ -55,8 +85,10 @@ impl Kind {
 pub enum Pending {
     /// Nothing proves that it comes from a feedback loop.
     NotTrusted,
-    /// Nothing says that the mail was ours.
-    NotAboutUs,
+    /// Nothing proves that the bounce is genuine.
+    NotGenuine,
+    /// A token proves that the mail was ours, but not that it went to this person.
+    NotBound,
     /// Several people are named of whom one complained.
     Ambiguous,
     /// Fraud: the mail may have been a forgery rather than unwanted.
@@ -67,14 +99,15 @@ impl fmt::Display for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Pending::NotTrusted => "not known to come from a feedback loop",
-            Pending::NotAboutUs => "not known to be about mail of ours",
+            Pending::NotGenuine => "the bounce is not known to be genuine",
+            Pending::NotBound => "proven by a token that does not name this person",
             Pending::Ambiguous => "several people are named, one of whom complained",
             Pending::Fraud => "reported as fraud, which a forgery in our name would be too",
         })
     }
 }
 
-/// Why a complaint never suppresses.
+/// Why a complaint or a bounce never suppresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Never {
     /// `not-spam`: the opposite of an objection (RFC 6430).
@@ -91,6 +124,18 @@ pub enum Never {
     Literal,
     /// A spam trap: there is no person behind it.
     Trap,
+    /// The mail was not ours: a forgery in our name must not unsubscribe anybody.
+    NotOurs,
+    /// A refusal for policy, authentication or the sender's address: about us.
+    AboutUs,
+    /// A refusal of the message for its size or content.
+    AboutMessage,
+    /// Delivered, or not given up yet.
+    NotFailed,
+    /// A failure that may pass: it counts with others like it.
+    Soft,
+    /// The sender's own records name somebody else.
+    NotTheSubscriber,
 }
 
 impl fmt::Display for Never {
@@ -103,6 +148,12 @@ impl fmt::Display for Never {
             Never::Role => "an address that runs mail",
             Never::Literal => "an address literal",
             Never::Trap => "a spam trap, not a person",
+            Never::NotOurs => "not known to be about mail of ours",
+            Never::AboutUs => "refused for our reputation or authentication, not for the person",
+            Never::AboutMessage => "refused for the message, not for the person",
+            Never::NotFailed => "not a failure",
+            Never::Soft => "may pass; counts with others like it",
+            Never::NotTheSubscriber => "your records say that somebody else got the mail",
         })
     }
 }
@@ -131,14 +182,20 @@ pub fn decide(
             return Decision::Never(Never::NoObjection);
         }
     };
-    if let Some(never) = unfit(complaint, person, own) {
+    if let Some(never) = unfit(person, own) {
         return Decision::Never(never);
     }
+    if complaint.provider == Some("abusix") {
+        return Decision::Never(Never::Trap);
+    }
     let About::Ours(scope) = about else {
-        return Decision::Pending(if trust.trusted { Pending::NotAboutUs } else { Pending::NotTrusted });
+        return Decision::Never(Never::NotOurs);
     };
     if !trust.trusted {
         return Decision::Pending(Pending::NotTrusted);
+    }
+    if trust.by == Some(By::Token) && !VIA_TOKEN.contains(&person.via) {
+        return Decision::Pending(Pending::NotBound);
     }
     if complaint.provider == Some("amazon-ses") && complaint.recipients.len() > 1 {
         return Decision::Pending(Pending::Ambiguous);
@@ -149,7 +206,28 @@ pub fn decide(
     Decision::Suppress { scope: scope.clone(), kind }
 }
 
-fn unfit(complaint: &Complaint, person: &Recipient, own: &Own) -> Option<Never> {
+/// Decides for one person whom a bounce names. Soft bounces are counted over time: see [`super::bounces::suppressing`].
+pub fn decide_bounce(class: Class, person: &Recipient, trusted: bool, about: &About, own: &Own) -> Decision {
+    match class {
+        Class::Hard | Class::Soft => {}
+        Class::Policy | Class::Sender => return Decision::Never(Never::AboutUs),
+        Class::Content => return Decision::Never(Never::AboutMessage),
+        Class::Delayed | Class::Delivered | Class::Unclear => return Decision::Never(Never::NotFailed),
+    }
+    if let Some(never) = unfit(person, own) {
+        return Decision::Never(never);
+    }
+    let About::Ours(scope) = about else {
+        return Decision::Never(Never::NotOurs);
+    };
+    match (trusted, class) {
+        (false, _) => Decision::Pending(Pending::NotGenuine),
+        (true, Class::Hard) => Decision::Suppress { scope: scope.clone(), kind: Kind::HardBounce },
+        (true, _) => Decision::Never(Never::Soft),
+    }
+}
+
+fn unfit(person: &Recipient, own: &Own) -> Option<Never> {
     match person.status {
         RecipientStatus::Ok => {}
         RecipientStatus::OwnDomain => return Some(Never::OwnDomain),
@@ -167,10 +245,7 @@ fn unfit(complaint: &Complaint, person: &Recipient, own: &Own) -> Option<Never> 
     if own.holds(&address.domain) {
         return Some(Never::OwnDomain);
     }
-    if ROLES.contains(&address.local.to_ascii_lowercase().as_str()) {
-        return Some(Never::Role);
-    }
-    (complaint.provider == Some("abusix")).then_some(Never::Trap)
+    ROLES.contains(&address.local.to_ascii_lowercase().as_str()).then_some(Never::Role)
 }
 
 #[cfg(test)]
@@ -189,7 +264,7 @@ mod tests {
     }
 
     fn decision(complaint: &Complaint, person: &Recipient, trusted: bool, ours: bool, policy: Policy) -> Decision {
-        let trust = Trust { trusted, reason: String::new() };
+        let trust = if trusted { Trust::yes(By::Mail, "") } else { Trust::no("") };
         let about = if ours { About::Ours("example.com".to_owned()) } else { About::NotOurs("") };
         decide(complaint, person, &trust, &about, &Own::new(["example.com"]), policy)
     }
@@ -247,18 +322,18 @@ mod tests {
 
     #[test]
     fn doubts() {
-        let check = |trusted: bool, ours: bool, expected: Option<Pending>| {
+        let check = |trusted: bool, ours: bool, expected: Option<Decision>| {
             let user = person("user@isp.example", RecipientStatus::Ok);
             let found = decision(&complaint(FeedbackType::Abuse), &user, trusted, ours, Policy::default());
             match expected {
-                Some(pending) => assert_eq!(found, Decision::Pending(pending)),
+                Some(expected) => assert_eq!(found, expected),
                 None => assert!(matches!(found, Decision::Suppress { .. }), "{found:?}"),
             }
         };
         check(true, true, None);
-        check(false, true, Some(Pending::NotTrusted));
-        check(true, false, Some(Pending::NotAboutUs));
-        check(false, false, Some(Pending::NotTrusted));
+        check(false, true, Some(Decision::Pending(Pending::NotTrusted)));
+        check(true, false, Some(Decision::Never(Never::NotOurs)));
+        check(false, false, Some(Decision::Never(Never::NotOurs)));
         let mut several = complaint(FeedbackType::Abuse);
         several.recipients =
             vec![person("a@isp.example", RecipientStatus::Ok), person("b@isp.example", RecipientStatus::Ok)];
@@ -268,5 +343,53 @@ mod tests {
         assert_eq!(decision(&several, &first, true, true, Policy::default()), Decision::Pending(Pending::Ambiguous));
         several.provider = Some("abusix");
         assert_eq!(decision(&several, &first, true, true, Policy::default()), Decision::Never(Never::Trap));
+    }
+
+    #[test]
+    fn a_token_speaks_for_its_own_person_only() {
+        let check = |via: &'static str, expected: Option<Pending>| {
+            let user = Recipient { via, ..person("user@isp.example", RecipientStatus::Ok) };
+            let trust = Trust::yes(By::Token, "");
+            let about = About::Ours("example.com".to_owned());
+            let complaint = complaint(FeedbackType::Abuse);
+            let found = decide(&complaint, &user, &trust, &about, &Own::default(), Policy::default());
+            match expected {
+                Some(pending) => assert_eq!(found, Decision::Pending(pending), "{via}"),
+                None => assert!(matches!(found, Decision::Suppress { .. }), "{via}: {found:?}"),
+            }
+        };
+        check("verp-token", None);
+        check("cfbl-token", None);
+        check("original-rcpt-to", Some(Pending::NotBound));
+        check("verp", Some(Pending::NotBound));
+        check("send-log", Some(Pending::NotBound));
+    }
+
+    #[test]
+    fn bounces() {
+        let suppress = Decision::Suppress { scope: "example.com".to_owned(), kind: Kind::HardBounce };
+        let check = |class: Class, address: &str, trusted: bool, ours: bool, expected: Decision| {
+            let about = if ours { About::Ours("example.com".to_owned()) } else { About::NotOurs("") };
+            let user = person(address, RecipientStatus::Ok);
+            let found = decide_bounce(class, &user, trusted, &about, &Own::new(["example.com"]));
+            assert_eq!(found, expected, "{class:?} {address} {trusted} {ours}");
+        };
+        let user = "user@isp.example";
+        let never = Decision::Never;
+        check(Class::Hard, user, true, true, suppress);
+        check(Class::Hard, user, false, true, Decision::Pending(Pending::NotGenuine));
+        check(Class::Hard, user, true, false, never(Never::NotOurs));
+        check(Class::Hard, "user@example.com", true, true, never(Never::OwnDomain));
+        check(Class::Hard, "postmaster@isp.example", true, true, never(Never::Role));
+        check(Class::Hard, "redacted@isp.example", true, true, never(Never::NoAddress));
+        check(Class::Hard, "user@[192.0.2.1]", true, true, never(Never::Literal));
+        check(Class::Soft, user, true, true, never(Never::Soft));
+        check(Class::Soft, user, false, true, Decision::Pending(Pending::NotGenuine));
+        check(Class::Policy, user, true, true, never(Never::AboutUs));
+        check(Class::Sender, user, true, true, never(Never::AboutUs));
+        check(Class::Content, user, true, true, never(Never::AboutMessage));
+        check(Class::Delayed, user, true, true, never(Never::NotFailed));
+        check(Class::Delivered, user, true, true, never(Never::NotFailed));
+        check(Class::Unclear, user, true, true, never(Never::NotFailed));
     }
 }

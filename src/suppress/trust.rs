@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use crate::report::Complaint;
 use crate::report::address::{self, Address};
 use crate::report::authentication::Verdict;
+use crate::report::{Bounce, Complaint};
 
 /// Senders of feedback loops, by domain (and those below it) or address, with where that is known from.
 /// Domains that the public has mailboxes in are named by address only.
@@ -26,13 +26,69 @@ pub const KNOWN_SENDERS: [&str; 6] = [
     "scomp@aol.net",
 ];
 
-/// Whether a complaint may act, and why, in words for people.
+/// Whether a complaint or bounce may act, and why, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
-    /// Its own mail is known to come from a feedback loop.
+    /// It is known to be genuine.
     pub trusted: bool,
     /// Why, or why not.
     pub reason: String,
+    /// What proves it; `None` where nothing does.
+    pub by: Option<By>,
+}
+
+impl Trust {
+    /// Trusted by `by`.
+    pub fn yes(by: By, reason: impl Into<String>) -> Trust {
+        Trust { trusted: true, reason: reason.into(), by: Some(by) }
+    }
+
+    /// Not trusted.
+    pub fn no(reason: impl Into<String>) -> Trust {
+        Trust { trusted: false, reason: reason.into(), by: None }
+    }
+}
+
+/// What proves that a complaint or bounce is genuine: the words of `trusted_by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Its mail, authenticated and from a known sender.
+    Mail,
+    /// The account, known to such senders only.
+    Reserved,
+    /// A person, who knows the sender.
+    Person,
+    /// A token in the original that only its sender could make.
+    Token,
+    /// The send log, which knows the bounced mail's Message-ID for this person alone.
+    Log,
+}
+
+impl By {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            By::Mail => "mail",
+            By::Reserved => "reserved",
+            By::Person => "person",
+            By::Token => "token",
+            By::Log => "log",
+        }
+    }
+
+    /// What a word in the database means.
+    pub fn from_word(word: &str) -> Option<By> {
+        [By::Mail, By::Reserved, By::Person, By::Token, By::Log].into_iter().find(|by| by.as_str() == word)
+    }
+}
+
+/// A sender of complaints whom a person trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trusted {
+    /// A domain, which stands for those below it too, or an address; lower case.
+    pub sender: String,
+    /// Also where the own server says nothing about the mail. One that it found forged never counts.
+    pub unauthenticated: bool,
 }
 
 /// What the user says about senders of complaints.
@@ -42,41 +98,100 @@ pub struct Settings<'a> {
     pub feedback_senders: &'a [String],
     /// The account or folder is known to feedback loops only.
     pub reserved: bool,
+    /// Senders whom a person has decided to trust.
+    pub trusted: &'a [Trusted],
 }
 
 /// Judges the mail that brought a complaint: an aligned pass by the own server, from a sender of complaints; or a folder
 /// that is reserved for them, unless the own server says that the mail is forged. An unsubscribe mail needs no more than
 /// the pass: its author speaks for himself.
 pub fn assess(complaint: &Complaint, verdict: &Verdict, from: Option<&Address>, settings: &Settings<'_>) -> Trust {
-    let no = |reason: &str| Trust { trusted: false, reason: reason.to_owned() };
-    let yes = |reason: String| Trust { trusted: true, reason };
     if settings.reserved && *verdict != Verdict::Fail {
-        return yes("the account or folder is reserved for feedback loops".to_owned());
+        return Trust::yes(By::Reserved, "the account or folder is reserved for feedback loops");
     }
     let Some(from) = from else {
-        return no("the complaint has no single sender");
+        return Trust::no("the complaint has no single sender");
     };
+    let person = settings.trusted.iter().find(|trusted| is_sender(from, &trusted.sender));
     match verdict {
-        Verdict::None => no("no Authentication-Results of your server; set `authserv_id`, or reserve a folder"),
-        Verdict::Fail => no("your server found no aligned DKIM or SPF pass"),
-        Verdict::Pass(_) if complaint.recipients.iter().any(|person| person.via == "from") => {
-            yes(format!("sent and authenticated by {from}"))
+        Verdict::None if person.is_some_and(|trusted| trusted.unauthenticated) => {
+            Trust::yes(By::Person, format!("from {from}, whom a person trusts without authentication"))
         }
-        Verdict::Pass(domain) => match known_sender(from, settings.feedback_senders) {
-            Some(sender) => yes(format!("{domain} passed, and {sender} sends complaints")),
-            None => no("authenticated, but not a known sender of complaints; see `feedback_senders`"),
+        Verdict::None => Trust::no("no Authentication-Results of your server; set `authserv_id`, or reserve a folder"),
+        Verdict::Fail => Trust::no("your server found no aligned DKIM or SPF pass"),
+        Verdict::Pass(_) if complaint.recipients.iter().any(|person| person.via == "from") => {
+            Trust::yes(By::Mail, format!("sent and authenticated by {from}"))
+        }
+        Verdict::Pass(domain) => match (known_sender(from, settings.feedback_senders), person) {
+            (Some(sender), _) => Trust::yes(By::Mail, format!("{domain} passed, and {sender} sends complaints")),
+            (None, Some(trusted)) => {
+                Trust::yes(By::Person, format!("{domain} passed, and a person trusts {}", trusted.sender))
+            }
+            (None, None) => Trust::no(
+                "authenticated, but not a known sender of complaints; see `dmarcdb trust` and `feedback_senders`",
+            ),
         },
     }
+}
+
+/// What is known of the mail that brought a bounce.
+#[derive(Clone, Copy, Debug)]
+pub struct BounceMail<'a> {
+    /// Its trace fields say that our own server wrote it.
+    pub own_server: bool,
+    /// How it was authenticated.
+    pub verdict: &'a Verdict,
+    /// Its author, where there is one.
+    pub from: Option<&'a Address>,
+    /// The account is known to mail servers only.
+    pub reserved: bool,
+}
+
+/// Judges the mail that brought a bounce. Genuine is one that our own server wrote, by its trace fields or by an aligned
+/// pass of a domain of ours (`configured`, not one that reports name: those come from strangers); one that came to an
+/// account reserved for bounces; and one that Amazon tells. Anybody else could claim that a stranger's address is dead.
+/// Whether the send log bears it out is for the caller to look up.
+pub fn assess_bounce(bounce: &Bounce, mail: &BounceMail<'_>, configured: &Own) -> Trust {
+    if mail.reserved && *mail.verdict != Verdict::Fail {
+        return Trust::yes(By::Reserved, "the account is reserved for bounces");
+    }
+    if mail.own_server {
+        return Trust::yes(By::Mail, "written by your own server");
+    }
+    match (mail.verdict, mail.from) {
+        (Verdict::Pass(domain), Some(from)) if is_daemon(from) && configured.holds(&from.domain) => {
+            Trust::yes(By::Mail, format!("{domain} passed, and {} is yours", from.domain))
+        }
+        (Verdict::Pass(domain), Some(from)) if bounce.provider == Some("amazon-ses") => match known_sender(from, &[]) {
+            Some(sender) => Trust::yes(By::Mail, format!("{domain} passed, and {sender} tells of bounces")),
+            None => Trust::no("not sent by Amazon"),
+        },
+        _ => Trust::no(NOT_GENUINE),
+    }
+}
+
+/// Why a bounce is not believed.
+pub const NOT_GENUINE: &str = "not written by a server of yours, and no Message-ID of the send log proves it";
+
+/// Who writes for a mail server (RFC 5321, section 4.5.1; RFC 2142).
+fn is_daemon(from: &Address) -> bool {
+    ["mailer-daemon", "postmaster"].iter().any(|name| from.local.eq_ignore_ascii_case(name))
 }
 
 /// The entry of the table or the configuration that a sender falls under.
 fn known_sender<'a>(from: &Address, configured: &'a [String]) -> Option<&'a str> {
     let mut entries = KNOWN_SENDERS.into_iter().chain(configured.iter().map(String::as_str));
-    entries.find(|entry| match entry.trim().split_once('@') {
+    entries.find(|entry| is_sender(from, entry))
+}
+
+/// Whether a sender falls under an entry: its address, its domain, or one above that; only its domain where the entry
+/// begins with `@`.
+pub fn is_sender(from: &Address, entry: &str) -> bool {
+    match entry.trim().split_once('@') {
         Some(("", domain)) => from.domain.eq_ignore_ascii_case(domain),
         Some(_) => from.folded() == entry.trim().to_lowercase(),
         None => address::domain(entry).is_some_and(|entry| is_within(&from.domain, &entry)),
-    })
+    }
 }
 
 fn is_within(domain: &str, parent: &str) -> bool {
@@ -93,6 +208,11 @@ impl Own {
     /// From names in any spelling; what is no name is left out.
     pub fn new<S: AsRef<str>>(domains: impl IntoIterator<Item = S>) -> Own {
         Own { domains: domains.into_iter().filter_map(|name| address::domain(name.as_ref())).collect() }
+    }
+
+    /// One more, canonical. Answers whether that makes a difference.
+    pub fn add(&mut self, domain: &str) -> bool {
+        !self.holds(domain) && self.domains.insert(domain.to_owned())
     }
 
     /// Whether a canonical domain, or one above it, is ours.
@@ -132,6 +252,16 @@ pub fn about(complaint: &Complaint, own: &Own) -> About {
     }
 }
 
+/// As [`about`], for the mail that bounced. What did not come back at all may well have been ours: then the suppression
+/// is limited to no domain.
+pub fn about_bounce(header_from: Option<&str>, own: &Own) -> About {
+    match header_from {
+        None => About::Ours(String::new()),
+        Some(from) if own.holds(from) => About::Ours(from.to_owned()),
+        Some(_) => About::NotOurs("its From is not a domain of ours"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,9 +279,11 @@ mod tests {
     #[test]
     fn whom_to_believe() {
         let configured = ["fbl.example".to_owned(), "abuse@isp.example".to_owned()];
+        let trusted = |sender: &str, unauthenticated| Trusted { sender: sender.to_owned(), unauthenticated };
+        let decided = [trusted("decided.example", false), trusted("fbl@old.example", true)];
         let check = |from: &str, verdict: &Verdict, reserved: bool, expected: bool| {
             let from = Address::parse(from).ok();
-            let settings = Settings { feedback_senders: &configured, reserved };
+            let settings = Settings { feedback_senders: &configured, reserved, trusted: &decided };
             let trust = assess(&blank(), verdict, from.as_ref(), &settings);
             assert_eq!(trust.trusted, expected, "{from:?} {verdict:?} {reserved}: {}", trust.reason);
         };
@@ -172,6 +304,13 @@ mod tests {
         check("anyone@evil.example", &Verdict::None, true, true);
         check("anyone@evil.example", &Verdict::Fail, true, false);
         check("", &pass, false, false);
+        check("any@sub.decided.example", &pass, false, true);
+        check("any@decided.example", &Verdict::None, false, false);
+        check("any@decided.example", &Verdict::Fail, false, false);
+        check("any@undecided.example", &pass, false, false);
+        check("FBL@old.example", &Verdict::None, false, true);
+        check("fbl@old.example", &Verdict::Fail, false, false);
+        check("other@old.example", &Verdict::None, false, false);
     }
 
     #[test]
@@ -187,6 +326,38 @@ mod tests {
         let judge = |verdict| assess(&complaint, &verdict, from.as_ref(), &Settings::default()).trusted;
         assert!(judge(Verdict::Pass("icloud.com".to_owned())));
         assert!(!judge(Verdict::None));
+    }
+
+    #[test]
+    fn which_bounces_are_genuine() {
+        let json =
+            br#"{"notificationType":"Bounce","bounce":{"bouncedRecipients":[{"emailAddress":"a@isp.example"}]}}"#;
+        let found = crate::report::bounce::read_ses_json(json, &crate::limits::Limits::default());
+        let ses = found.expect("a bounce").expect("within bounds");
+        let plain = Bounce { provider: None, ..ses.clone() };
+        let configured = Own::new(["example.com"]);
+        let check =
+            |bounce: &Bounce, from: &str, verdict: Verdict, own_server: bool, reserved: bool, expected: bool| {
+                let from = Address::parse(from).ok();
+                let mail = BounceMail { own_server, verdict: &verdict, from: from.as_ref(), reserved };
+                let trust = assess_bounce(bounce, &mail, &configured);
+                assert_eq!(trust.trusted, expected, "{from:?} {verdict:?} {own_server} {reserved}: {}", trust.reason);
+            };
+        let pass = || Verdict::Pass("x.example".to_owned());
+        check(&plain, "", Verdict::None, true, false, true);
+        check(&plain, "", Verdict::None, false, true, true);
+        check(&plain, "", Verdict::Fail, false, true, false);
+        check(&plain, "", Verdict::None, false, false, false);
+        check(&plain, "MAILER-DAEMON@mx.example.com", pass(), false, false, true);
+        check(&plain, "postmaster@example.com", pass(), false, false, true);
+        check(&plain, "alice@example.com", pass(), false, false, false);
+        check(&plain, "mailer-daemon@example.com", Verdict::None, false, false, false);
+        check(&plain, "mailer-daemon@example.com", Verdict::Fail, false, false, false);
+        check(&plain, "mailer-daemon@evil.example", pass(), false, false, false);
+        check(&plain, "no-reply@sns.amazonaws.com", pass(), false, false, false);
+        check(&ses, "no-reply@sns.amazonaws.com", pass(), false, false, true);
+        check(&ses, "no-reply@sns.amazonaws.com", Verdict::None, false, false, false);
+        check(&ses, "no-reply@sns.evil.example", pass(), false, false, false);
     }
 
     #[test]

@@ -59,6 +59,8 @@ impl Counts {
                 }
                 Item::Failure(_) => self.failure += 1,
                 Item::Complaint(_) => self.complaints += 1,
+                // The tables count no bounces.
+                Item::Bounce(_) => {}
             }
         }
         self.problems.extend(reading.problems.iter().map(|problem| problem.refusal.code.to_string()));

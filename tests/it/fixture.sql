@@ -79,9 +79,27 @@ INSERT INTO complaint_recipient (complaint, ordinal, address, folded, status, vi
   (4, 0, 'carol@customer.example', 'carol@customer.example', 'ok', 'original_rcpt_to', 'carol@customer.example'),
   (5, 0, 'erin@customer.example', 'erin@customer.example', 'ok', 'original_rcpt_to', 'erin@customer.example');
 
+UPDATE complaint_recipient SET decision = CASE complaint WHEN 2 THEN 'pending' WHEN 1 THEN 'suppress' WHEN 5 THEN 'suppress' ELSE 'never' END,
+  decision_reason = CASE complaint WHEN 2 THEN 'not known to come from a feedback loop' WHEN 3 THEN 'names no usable address' WHEN 4 THEN 'says that the mail is wanted' END;
+
 INSERT INTO suppression_event (id, folded, address, scope, kind, at, until_at, reason, author, complaint) VALUES
   (1, 'erin@customer.example', 'erin@customer.example', '', 'complaint', 1794100000, NULL, 'abuse', NULL, 5),
   (2, 'alice@customer.example', 'Alice@customer.example', '', 'complaint', 1794909600, NULL, 'abuse', NULL, 1),
   (3, 'erin@customer.example', 'erin@customer.example', '', 'lift', 1794950000, NULL, 'asked to get it again', 'mia', NULL),
   (4, '+dave@customer.example', '+dave@customer.example', 'news.example.com', 'add', 1795000000, NULL, '=1+1 by phone', 'mia', NULL),
   (5, 'frank@customer.example', 'frank@customer.example', '', 'add', 1700000000, 1700086400, 'for a day', 'mia', NULL);
+
+INSERT INTO bounce (id, message, identity, reporting_mta, arrived_at, told_at, header_from, message_id, dkim_signatures, tokens, fields, about_us) VALUES
+  (1, 7, x'11', 'mx.example.com', 1794990000, 1795000000, 4, 'm7@example.com', '[]', '[]', '[]', 1),
+  (2, 7, x'12', 'mx.example.com', NULL, 1795010000, 6, 'm8@news.example.com', '[]', '[]', '[]', 1);
+INSERT INTO bounce_recipient (bounce, ordinal, address, folded, status, via, reported, reported_via, spelled, final_recipient, action, code, class,
+                              diagnostic, remote_mta, source, at, trusted, trust_reason, decision, decision_reason, fields) VALUES
+  (1, 0, 'gina@customer.example', 'gina@customer.example', 'ok', 'original-recipient', 'gina@customer.example', 'original-recipient',
+   'gina@customer.example', 'gina@store.customer.example', 'failed', '5.2.2', 'soft', '552 5.2.2 mailbox full', 'mx.customer.example', NULL,
+   1794999000, 1, 'written by your own server', 'never', 'may pass; counts with others like it', '[]'),
+  (2, 0, 'hank@isp.example', 'hank@isp.example', 'ok', 'final-recipient', 'hank@isp.example', 'final-recipient', 'hank@isp.example',
+   'hank@isp.example', 'failed', '5.7.1', 'policy', '550 5.7.1 [192.0.2.10] blocked '||char(27)||'[31m', 'mx.isp.example', 1,
+   1795010000, 1, 'written by your own server', 'never', 'refused for our reputation or authentication, not for the person', '[]');
+INSERT INTO trust_event (id, sender, kind, unauthenticated, at, author, reason) VALUES
+  (1, 'fbl.isp.example', 'add', 0, 1794000000, 'mia', 'their loop'), (2, 'old.example', 'add', 0, 1794000000, 'mia', NULL),
+  (3, 'old.example', 'remove', 0, 1794100000, 'mia', 'gone');

@@ -3,7 +3,8 @@
 use dmarcdb::limits::Limits;
 use dmarcdb::reading::{self, Item, Reading, Records, Settings};
 use dmarcdb::report::aggregate::{AggregateReport, Chunk, StringId};
-use dmarcdb::report::{Complaint, TlsReport};
+use dmarcdb::report::feedback::{Recipient, RecipientStatus};
+use dmarcdb::report::{Bounce, Complaint, TlsReport};
 
 /// Reads a message in two ways and holds what both must satisfy. The first reading is handed back.
 ///
@@ -43,6 +44,7 @@ fn hold(reading: &Reading, limits: &Limits) {
             Item::Tls(report) => tls(report),
             Item::Failure(report) => printable(&format!("{report:?}")),
             Item::Complaint(complaint) => complaint_holds(complaint, limits),
+            Item::Bounce(bounce) => bounce_holds(bounce, limits),
         }
     }
     for found in &reading.found {
@@ -62,6 +64,18 @@ fn hold(reading: &Reading, limits: &Limits) {
 /// SQLite's readers cut a text at NUL.
 fn printable(debug: &str) {
     assert!(!debug.replace("\\\\", "").contains("\\0"), "NUL in {debug}");
+}
+
+fn bounce_holds(bounce: &Bounce, limits: &Limits) {
+    printable(&format!("{bounce:?}"));
+    assert!(bounce.recipients.len() <= limits.bounce_recipients, "recipients of a bounce");
+    assert!(bounce.fields.len() <= limits.feedback_fields, "fields of a bounce");
+    for one in &bounce.recipients {
+        assert!(one.fields.len() <= limits.feedback_fields, "fields of a recipient");
+        let usable = matches!(one.recipient.status, RecipientStatus::Ok | RecipientStatus::OwnDomain);
+        assert_eq!(usable, one.recipient.address.is_some(), "{one:?}");
+        recipient_holds(&one.recipient);
+    }
 }
 
 fn aggregate(report: &AggregateReport, records: &Records, limits: &Limits) {
@@ -117,10 +131,11 @@ fn complaint_holds(complaint: &Complaint, limits: &Limits) {
     printable(&format!("{complaint:?}"));
     assert!(complaint.recipients.len() <= limits.complaint_recipients, "people of one complaint");
     assert!((1..=1000).contains(&complaint.incidents), "incidents");
-    for recipient in &complaint.recipients {
-        let Some(address) = &recipient.address else {
-            continue;
-        };
+    complaint.recipients.iter().for_each(recipient_holds);
+}
+
+fn recipient_holds(recipient: &Recipient) {
+    if let Some(address) = &recipient.address {
         let (local, domain) = address.rsplit_once('@').expect("an address");
         assert!(!local.is_empty() && !domain.is_empty(), "an address: {address:?}");
         assert!(!address.chars().any(char::is_control), "an address without control characters: {address:?}");

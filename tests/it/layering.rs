@@ -11,7 +11,7 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
     ("limits", &[]),
     ("number", &[]),
     ("problem", &[]),
-    ("config", &["source"]),
+    ("config", &["source", "suppress"]),
     ("source", &[]),
     ("oauth", &["source"]),
     ("mail", &[]),

@@ -247,7 +247,7 @@ fn digests(reading: &Reading) -> BTreeSet<[u8; 32]> {
     let digest = |item: &Item| match item {
         Item::Aggregate(report, _) => Some(report.content_hash),
         Item::Tls(report) => Some(report.content_hash),
-        Item::Failure(_) | Item::Complaint(_) => None,
+        Item::Failure(_) | Item::Complaint(_) | Item::Bounce(_) => None,
     };
     reading.found.iter().filter_map(|found| digest(&found.item)).collect()
 }

@@ -101,6 +101,7 @@ fn reading(db: &Connection) -> Value {
     for (name, list) in [
         ("reports", reports(db)),
         ("complaints", complaints(db)),
+        ("bounces", rows(db, "SELECT * FROM v_bounce ORDER BY id", []).into_iter().map(Value::Object).collect()),
         ("problems", words(db, "SELECT code FROM problem ORDER BY id")),
         ("warnings", words(db, "SELECT DISTINCT code FROM warning ORDER BY code")),
     ] {
@@ -215,7 +216,7 @@ fn complaints(db: &Connection) -> Vec<Value> {
     complaints.into_values().map(Value::Object).collect()
 }
 
-/// `got` cut down to what `expected` names where it names only some columns: complaints, failures, warnings.
+/// `got` cut down to what `expected` names where it names only some columns: complaints, bounces, failures, warnings.
 fn comparable(mut got: Value, expected: &Value) -> Value {
     let Some(members) = got.as_object_mut() else {
         return got;
@@ -224,7 +225,7 @@ fn comparable(mut got: Value, expected: &Value) -> Value {
         None => drop(members.remove("warnings")),
         Some(_) => drop(members.entry("warnings").or_insert(json!([]))),
     }
-    for (list, inside) in [("complaints", ""), ("reports", "/failure")] {
+    for (list, inside) in [("complaints", ""), ("bounces", ""), ("reports", "/failure")] {
         let items = members.get_mut(list).and_then(Value::as_array_mut);
         for (index, item) in items.into_iter().flatten().enumerate() {
             let named = expected.pointer(&format!("/{list}/{index}{inside}")).and_then(Value::as_object);

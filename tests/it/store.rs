@@ -47,7 +47,8 @@ fn every_table_and_column_is_explained() {
             let is_column =
                 column.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_' || letter.is_ascii_digit());
             // Keys and names that say all there is to say need no comment.
-            let plain = ["id", "report", "message", "complaint", "ordinal", "mailbox", "uid", "account", "folder"];
+            let plain =
+                ["id", "report", "message", "complaint", "bounce", "ordinal", "mailbox", "uid", "account", "folder"];
             let said = inner.contains("--") || before.trim().starts_with("--") || plain.contains(&column);
             let named = [
                 "user_agent",

@@ -14,9 +14,9 @@ use crate::render::{Field, Format, Sheet, json as write, number, sheet};
 use crate::report::address::Address;
 
 const EXAMPLES: &str = "\
-Every event is told with who or what it rests on: the person, or the complaint, why that is trusted or not, where in it the
-address was found, and the message that brought it, by its SHA-256 and the places it was found at. JSON has all fields of
-the complaint as they were sent.
+Every event is told with who or what it rests on: the person, or the complaint or bounce, why that is trusted or not, where
+in it the address was found, and the message that brought it, by its SHA-256 and the places it was found at. JSON has all
+fields of the complaint or bounce as they were sent.
 
 Examples:
   dmarcdb suppress why bob@example.com
@@ -41,6 +41,8 @@ const EVENT: &[Field<Event>] = &[
     Field::time("until_at", |row: &Event| row.until_at.into()),
     Field::text("author", |row: &Event| (&row.author).into()),
     Field::id("complaint", |row: &Event| row.complaint.into()),
+    Field::id("bounce", |row: &Event| row.bounce.into()),
+    Field::text("decision_reason", |row: &Event| (&row.decision_reason).into()),
     Field::text("provider", |row: &Event| (&row.provider).into()),
     Field::flag("trusted", |row: &Event| row.trusted.into()),
     Field::text("trust_reason", |row: &Event| (&row.trust_reason).into()),
@@ -55,6 +57,9 @@ const EVENT: &[Field<Event>] = &[
     Field::text("recipient_via", |row: &Event| (&row.recipient_via).into()),
     Field::text("recipient_status", |row: &Event| (&row.recipient_status).into()),
     Field::text("recipient_spelled", |row: &Event| (&row.recipient_spelled).into()),
+    Field::text("diagnostic", |row: &Event| (&row.diagnostic).into()),
+    Field::text("remote_mta", |row: &Event| (&row.remote_mta).into()),
+    Field::text("reporting_mta", |row: &Event| (&row.reporting_mta).into()),
     Field::json("fields", |row: &Event| (&row.fields).into()),
     Field::id("message", |row: &Event| row.message.into()),
     Field::text("sha256", |row: &Event| (&row.sha256).into()),
@@ -126,10 +131,13 @@ fn headline(event: &Event) -> String {
     let Event { kind, reason, .. } = event;
     let scope = everywhere(&event.scope);
     let until = event.until_at.map_or_else(String::new, |at| format!(", until {} UTC", number::time(at)));
-    let what = match (event.kind.as_str(), &event.author, event.complaint) {
-        ("ignored", _, Some(id)) => format!("complaint {id} ({reason}), which suppresses nobody, for {scope}"),
+    let complaint = event.complaint.map(|id| format!("complaint {id}"));
+    let evidence = complaint.or_else(|| event.bounce.map(|id| format!("bounce {id}")));
+    let what = match (event.kind.as_str(), &event.author, evidence) {
+        ("pending", _, Some(evidence)) => format!("{evidence} ({reason}), which waits for a decision, for {scope}"),
+        ("ignored", _, Some(evidence)) => format!("{evidence} ({reason}), which suppresses nobody, for {scope}"),
         (_, Some(author), _) => format!("{kind} by {author} for {scope}{until}: {reason}"),
-        (_, None, Some(id)) => format!("{kind} ({reason}) for {scope}{until}, by complaint {id}"),
+        (_, None, Some(evidence)) => format!("{kind} ({reason}) for {scope}{until}, by {evidence}"),
         (_, None, None) => format!("{kind} ({reason}) for {scope}{until}"),
     };
     format!("{} UTC  {what}", number::time(event.at))
@@ -146,6 +154,7 @@ fn details(event: &Event) -> Vec<String> {
     };
     let named = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name} {value}"));
     let trust = |trusted: bool| if trusted { "yes" } else { "no" }.to_owned();
+    say("because", vec![event.decision_reason.clone()]);
     say("trusted", vec![event.trusted.map(trust), event.trust_reason.clone()]);
     let ours = |ours: bool| if ours { "mail of ours" } else { "mail not known to be ours" }.to_owned();
     say(
@@ -164,6 +173,14 @@ fn details(event: &Event) -> Vec<String> {
             event.recipient_spelled.clone(),
             named("in", &event.recipient_via),
             event.recipient_status.clone().filter(|status| status != "ok"),
+        ],
+    );
+    say(
+        "refused",
+        vec![
+            named("by", &event.remote_mta),
+            named("told by", &event.reporting_mta).filter(|_| event.reporting_mta != event.remote_mta),
+            event.diagnostic.clone(),
         ],
     );
     let incidents = event.incidents.filter(|times| *times != 1).map(|times| format!("incidents {times}"));

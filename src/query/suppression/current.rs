@@ -28,7 +28,7 @@ pub struct Current {
     pub until_at: Option<i64>,
     /// Where it comes from.
     pub evidence: String,
-    /// No more than a complaint that is not known to come from a feedback loop.
+    /// No more than a complaint or bounce that is not known to be genuine.
     pub pending: bool,
 }
 
@@ -70,16 +70,15 @@ pub fn current<E: From<Error>>(
 }
 
 fn read_waiting(row: &Row<'_>) -> rusqlite::Result<Current> {
-    let (id, trust_reason): (i64, String) = (row.get("id")?, row.get("trust_reason")?);
     Ok(Current {
         folded: row.get("folded")?,
         scope: row.get("scope")?,
         since_at: row.get("at")?,
         address: row.get("address")?,
-        kind: "complaint".to_owned(),
-        reason: row.get("feedback_type")?,
+        kind: row.get("kind")?,
+        reason: row.get("reason")?,
         until_at: None,
-        evidence: format!("complaint {id}: {trust_reason}"),
+        evidence: row.get("evidence")?,
         pending: true,
     })
 }
@@ -128,6 +127,7 @@ struct Event {
     address: String,
     author: Option<String>,
     complaint: Option<i64>,
+    bounce: Option<i64>,
 }
 
 impl History {
@@ -150,7 +150,7 @@ impl History {
                 (self.since_at, self.newest) = (None, None);
                 return Ok(());
             }
-            "complaint" | "unsubscribe" | "add" if row.get_ref(4)? == ValueRef::Null => {}
+            "complaint" | "unsubscribe" | "hard_bounce" | "add" if row.get_ref(4)? == ValueRef::Null => {}
             _ => self.unsure = true,
         }
         let at = row.get(2)?;
@@ -162,6 +162,7 @@ impl History {
             address: row.get(5)?,
             author: row.get(7)?,
             complaint: row.get(8)?,
+            bounce: row.get(9)?,
         };
         // Of events in one second the row id tells no more than which was stored first: their content decides. A
         // person's word always comes later than what it is about.
@@ -178,9 +179,10 @@ impl History {
             return self.asked(database, now).map_err(|error| database.explain(error));
         }
         let Some(event) = self.newest.take() else { return Ok(None) };
-        let evidence = match event.complaint {
-            Some(id) => format!("complaint {id}"),
-            None => format!("{} by {}", event.kind, event.author.as_deref().unwrap_or("?")),
+        let evidence = match (event.complaint, event.bounce) {
+            (Some(id), _) => format!("complaint {id}"),
+            (None, Some(id)) => format!("bounce {id}"),
+            (None, None) => format!("{} by {}", event.kind, event.author.as_deref().unwrap_or("?")),
         };
         Ok(Some(Current {
             folded: self.folded.clone(),

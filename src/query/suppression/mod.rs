@@ -13,7 +13,7 @@ use super::{Database, Error};
 super::row! {
     /// One address not to be mailed, as `v_suppression` tells it, or about to be.
     pub struct Suppression {
-        /// `active`, or `pending`: a complaint names it that is not known to come from a feedback loop.
+        /// `active`, or `pending`: a complaint or bounce names it that may be genuine, which a person has to decide.
         state: String,
         /// The address.
         address: String,
@@ -33,7 +33,8 @@ super::row! {
 super::row! {
     /// One thing that speaks for or against mailing an address.
     pub struct Event {
-        /// `complaint`, `unsubscribe`, `add`, `lift`, …, or `ignored`: a complaint that had no effect.
+        /// `complaint`, `unsubscribe`, `hard_bounce`, `soft_bounce`, `add`, `lift`; or of a complaint or bounce that had no
+        /// effect: `pending`, which waits for a person, or `ignored`.
         kind: String,
         /// The From domain it is about; empty is every domain.
         scope: String,
@@ -41,12 +42,16 @@ super::row! {
         at: i64,
         /// End of an `add` with an end.
         until_at: Option<i64>,
-        /// Feedback type, or what the person wrote.
+        /// Feedback type, status code, or what the person wrote.
         reason: String,
+        /// Why a complaint or bounce had no effect.
+        decision_reason: Option<String>,
         /// The person.
         author: Option<String>,
         /// Row id of the complaint.
         complaint: Option<i64>,
+        /// Row id of the bounce.
+        bounce: Option<i64>,
         /// Who runs the feedback loop it came through.
         provider: Option<String>,
         /// It is known to have come through one.
@@ -55,7 +60,7 @@ super::row! {
         trust_reason: Option<String>,
         /// Where the message was found first.
         origin: Option<String>,
-        /// The mail complained about was ours.
+        /// The mail complained about, or that bounced, was ours.
         about_us: Option<bool>,
         /// How many mails the complaint stands for.
         incidents: Option<i64>,
@@ -75,9 +80,15 @@ super::row! {
         recipient_status: Option<String>,
         /// How it is spelled there.
         recipient_spelled: Option<String>,
-        /// The fields of the complaint, JSON array of [name, value].
+        /// What the refusing server said.
+        diagnostic: Option<String>,
+        /// The server that refused.
+        remote_mta: Option<String>,
+        /// The server that tells of it.
+        reporting_mta: Option<String>,
+        /// The fields of the complaint, or of the bounce about this person, JSON array of [name, value].
         fields: Option<String>,
-        /// Row id of the message that brought the complaint.
+        /// Row id of the message that brought it.
         message: Option<i64>,
         /// Its SHA-256, hexadecimal.
         sha256: Option<String>,
@@ -104,7 +115,7 @@ pub fn each<E: From<Error>>(
     database.each(include_str!("list.sql"), named_params! {":scope": scope}, Suppression::read, take)
 }
 
-/// Hands over the addresses that untrusted complaints name, in order. Nothing follows from them by itself.
+/// Hands over the addresses that wait for a person, in order. Nothing follows from them by itself.
 ///
 /// # Errors
 /// As [`Database`], and what `take` fails with.
@@ -128,7 +139,7 @@ pub fn state(database: &Database, folded: &str, now: i64) -> Result<Vec<Suppress
 }
 
 /// All that speaks for or against mailing the address, which is given in lower case: events in order, then complaints
-/// that had no effect.
+/// and bounces that had no effect.
 ///
 /// # Errors
 /// As [`Database`].
@@ -136,6 +147,7 @@ pub fn why(database: &Database, folded: &str) -> Result<Vec<Event>, Error> {
     let params = named_params! {":folded": folded};
     let mut events = database.rows(include_str!("events.sql"), params, Event::read)?;
     events.extend(database.rows(include_str!("complaints.sql"), params, Event::read)?);
+    events.extend(database.rows(include_str!("bounces.sql"), params, Event::read)?);
     Ok(events)
 }
 
@@ -171,7 +183,7 @@ mod tests {
         let bob = ("bob@customer.example".to_owned(), "news.example.com".to_owned());
         let event = |id, kind, scope, at, until: &str| {
             format!(
-                "INSERT INTO suppression_event VALUES ({id}, 'bob@customer.example', 'bob@customer.example', '{scope}', '{kind}', {at}, {until}, 'x', NULL, NULL);"
+                "INSERT INTO suppression_event VALUES ({id}, 'bob@customer.example', 'bob@customer.example', '{scope}', '{kind}', {at}, {until}, 'x', NULL, NULL, NULL);"
             )
         };
         assert_eq!(addresses("", None, true), std::slice::from_ref(&bob));
@@ -212,7 +224,8 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let kinds = |address| why(&scratch.database, address).unwrap().into_iter().map(|e| e.kind).collect::<Vec<_>>();
         assert_eq!(kinds("erin@customer.example"), ["complaint", "lift"]);
-        assert_eq!(kinds("bob@customer.example"), ["ignored"]);
+        assert_eq!(kinds("bob@customer.example"), ["pending"]);
+        assert_eq!(kinds("carol@customer.example"), ["ignored"]);
         assert!(kinds("nobody@customer.example").is_empty());
     }
 }

@@ -16,9 +16,9 @@ mod jmrp;
 pub(in crate::report) mod original;
 mod provider;
 pub(in crate::report) mod recipient;
-mod ses;
+pub(in crate::report) mod ses;
 pub(in crate::report) mod source_ip;
-mod token;
+pub(in crate::report) mod token;
 
 use std::net::IpAddr;
 
@@ -26,6 +26,7 @@ use crate::limits::Limits;
 use crate::mail::{Kind, Mail};
 use crate::problem::{Refusal, Warning};
 
+use super::bounce::{self, Bounce};
 use super::failure::{self, FailureReport};
 
 pub use ses::read as read_ses_json;
@@ -47,8 +48,10 @@ pub enum Feedback {
     Complaint(Box<Complaint>),
     /// A mail failed authentication.
     Failure(Box<FailureReport>),
-    /// A delivery status notification (RFC 3464): recognised, not read.
-    Bounce,
+    /// A delivery status notification (RFC 3464).
+    Bounce(Box<Bounce>),
+    /// A delivery status notification without a part that a program could read.
+    BounceProse,
 }
 
 /// Decides what feedback a mail holds; `None` where it holds none, and may hold an aggregate or TLS report.
@@ -71,17 +74,24 @@ pub fn read(mail: &Mail<'_>, limits: &Limits) -> Option<Found> {
             let (entity, report) = failure::read_prose(mail, limits)?;
             Some(Found { entity, report: Ok(Feedback::Failure(Box::new(report))) })
         })
-        .or_else(|| bounce(mail))
+        .or_else(|| delivery_status(mail, limits))
 }
 
-fn bounce(mail: &Mail<'_>) -> Option<Found> {
+fn delivery_status(mail: &Mail<'_>, limits: &Limits) -> Option<Found> {
+    let found = |(entity, report): (usize, Result<Bounce, Refusal>)| Found {
+        entity,
+        report: report.map(|bounce| Feedback::Bounce(Box::new(bounce))),
+    };
     let status = |name: &str| matches!(name, "message/delivery-status" | "message/global-delivery-status");
-    let entity = own_part(mail, status).or_else(|| {
+    if let Some(at) = own_part(mail, status) {
+        return Some(found((at, bounce::read(mail, at, limits))));
+    }
+    bounce::read_ses_mail(mail, limits).map(found).or_else(|| {
         let root = mail.entities.first()?;
         let of = root.parameters.iter().find(|(name, _)| name == "report-type");
-        of.is_some_and(|(_, value)| value.eq_ignore_ascii_case("delivery-status")).then_some(0)
-    })?;
-    Some(Found { entity, report: Ok(Feedback::Bounce) })
+        let prose = of.is_some_and(|(_, value)| value.eq_ignore_ascii_case("delivery-status"));
+        prose.then_some(Found { entity: 0, report: Ok(Feedback::BounceProse) })
+    })
 }
 
 /// The first part of a type that belongs to the mail itself and not to a mail attached to it.
@@ -178,6 +188,12 @@ impl RecipientStatus {
             RecipientStatus::Malformed => "malformed",
             RecipientStatus::OwnDomain => "own_domain",
         }
+    }
+
+    /// What a word in the database means.
+    pub fn from_word(word: &str) -> Option<RecipientStatus> {
+        use RecipientStatus::{Absent, Hashed, Malformed, Ok, OwnDomain, Redacted};
+        [Ok, Redacted, Hashed, Absent, Malformed, OwnDomain].into_iter().find(|status| status.as_str() == word)
     }
 }
 

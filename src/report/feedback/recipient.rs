@@ -56,7 +56,7 @@ pub(super) fn resolve(
 }
 
 /// Judges one recipient as sent. `None` for an empty text.
-pub(super) fn judge(sent: &str, via: &'static str, message_id: Option<&str>) -> Option<Recipient> {
+pub(in crate::report) fn judge(sent: &str, via: &'static str, message_id: Option<&str>) -> Option<Recipient> {
     let sent = sent.trim();
     let status = match Address::parse_field(sent) {
         Err(Fault::Empty) if !sent.contains('<') => return None,

@@ -50,11 +50,14 @@ struct RecipientObject {
     email_address: Option<String>,
 }
 
+/// The mail that a notification is about.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct MailObject {
-    timestamp: Option<String>,
-    source: Option<String>,
+pub(in crate::report) struct MailObject {
+    /// When SES took it.
+    pub(in crate::report) timestamp: Option<String>,
+    /// Its envelope sender.
+    pub(in crate::report) source: Option<String>,
     source_ip: Option<String>,
     message_id: Option<String>,
     headers: Vec<HeaderObject>,
@@ -66,8 +69,35 @@ struct HeaderObject {
     value: String,
 }
 
+impl MailObject {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value.as_str())
+    }
+
+    /// The domain it was sent as.
+    pub(in crate::report) fn sent_as(&self) -> Option<String> {
+        self.header("From").or(self.source.as_deref()).and_then(address::from_domain)
+    }
+
+    /// Its subject, decoded.
+    pub(in crate::report) fn subject(&self) -> Option<String> {
+        self.header("Subject").map(|subject| bounded(&super::original::decoded(subject), 512).to_owned())
+    }
+
+    /// Its Message-ID, else the name SES has for it.
+    pub(in crate::report) fn message_id(&self) -> Option<String> {
+        let id = self.header("Message-ID").or(self.message_id.as_deref())?;
+        Some(bounded(recipient::bare_message_id(id), 1000).to_owned())
+    }
+}
+
 /// Reads a complaint from a mail whose text is a notification; `None` for any other mail.
 pub(super) fn read_mail(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Result<Complaint, Refusal>)> {
+    texts(mail).find_map(|(at, body)| Some((at, read(&body, limits)?)))
+}
+
+/// The parts of a mail in which a notification may stand.
+pub(in crate::report) fn texts<'m>(mail: &'m Mail<'_>) -> impl Iterator<Item = (usize, Cow<'m, [u8]>)> {
     let text = |(_, entity): &(usize, &crate::mail::Entity<'_>)| {
         let root_or_child = entity.parent.is_none_or(|parent| parent == 0);
         entity.kind == Kind::Leaf
@@ -75,7 +105,7 @@ pub(super) fn read_mail(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Resu
             && matches!(entity.content_type.as_str(), "text/plain" | "application/json")
             && entity.raw.len() <= 2 * NOTIFICATION_BYTES
     };
-    mail.entities.iter().enumerate().filter(text).find_map(|(at, entity)| Some((at, read(&entity.body(), limits)?)))
+    mail.entities.iter().enumerate().filter(text).map(|(at, entity)| (at, entity.body()))
 }
 
 /// Reads a complaint notification; `None` for any other text, other notifications of SES included.
@@ -83,6 +113,16 @@ pub(super) fn read_mail(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Resu
 /// # Errors
 /// More recipients than `complaint_recipients`.
 pub fn read(json: &[u8], limits: &Limits) -> Option<Result<Complaint, Refusal>> {
+    let notification: Notification = parse(json)?;
+    if !notification.kind.eq_ignore_ascii_case("complaint") {
+        return None;
+    }
+    let mail = notification.mail.unwrap_or_default();
+    Some(complaint(notification.complaint?, mail, limits))
+}
+
+/// A notification, by itself or in the envelope of SNS.
+pub(in crate::report) fn parse<T: for<'de> Deserialize<'de>>(json: &[u8]) -> Option<T> {
     if json.len() > 2 * NOTIFICATION_BYTES {
         return None;
     }
@@ -92,16 +132,7 @@ pub fn read(json: &[u8], limits: &Limits) -> Option<Result<Complaint, Refusal>> 
     if !text.starts_with('{') || text.len() > NOTIFICATION_BYTES {
         return None;
     }
-    let notification = parse(text)?;
-    if !notification.kind.eq_ignore_ascii_case("complaint") {
-        return None;
-    }
-    let mail = notification.mail.unwrap_or_default();
-    Some(complaint(notification.complaint?, mail, limits))
-}
-
-fn parse(text: &str) -> Option<Notification> {
-    if let Some(notification) = first_value::<Notification>(text) {
+    if let Some(notification) = first_value::<T>(text) {
         return Some(notification);
     }
     let envelope: Envelope = first_value(text)?;
@@ -138,13 +169,9 @@ fn complaint(object: ComplaintObject, mail: MailObject, limits: &Limits) -> Resu
     let time = |text: &Option<String>| text.as_deref().and_then(date::mail);
     found.arrived_at = time(&object.arrival_date).or_else(|| time(&object.timestamp));
     found.sent_at = time(&mail.timestamp);
-    let header = |name: &str| mail.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value.as_str());
-    let from = header("From").or(mail.source.as_deref());
-    found.header_from = from.and_then(address::from_domain);
-    found.subject = header("Subject").map(|subject| bounded(&super::original::decoded(subject), 512).to_owned());
-    found.message_id = header("Message-ID")
-        .or(mail.message_id.as_deref())
-        .map(|id| bounded(recipient::bare_message_id(id), 1000).to_owned());
+    found.header_from = mail.sent_as();
+    found.subject = mail.subject();
+    found.message_id = mail.message_id();
     found.fields = listed(&object, &mail);
     found.user_agent = object.user_agent;
     found.original_mail_from = mail.source;

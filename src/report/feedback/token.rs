@@ -68,7 +68,7 @@ struct KumoRef {
 }
 
 /// The opaque tokens of an original: lower-case name and unfolded value, bounded.
-pub(super) fn all(original: &Fields) -> Vec<(String, String)> {
+pub(in crate::report) fn all(original: &Fields) -> Vec<(String, String)> {
     let mut tokens = Vec::new();
     for (name, value) in &original.0 {
         let name = name.to_ascii_lowercase();
