@@ -85,6 +85,10 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         return Err(error);
     }
     run::tolerate_closed_pipe(printed)?;
+    if args.strict && tally.problems > 0 {
+        let messages = if tally.problems == 1 { "1 message" } else { &format!("{} messages", tally.problems) };
+        context.note(format_args!("{messages} could not be read whole: `dmarcdb problems` tells what and why"));
+    }
     Ok(if args.strict && (tally.problems > 0 || warned) { Status::Data } else { Status::Ok })
 }
 

@@ -719,9 +719,9 @@ fn nothing_said_before_tls_counts() {
         assert!(error.reason.contains(words), "{error}");
         assert!(!script.verbs().iter().any(|verb| verb == "LOGIN"), "{:?}", script.verbs());
     };
-    use ErrorKind::{Configuration, Protocol, Temporary};
+    use ErrorKind::{Protocol, Temporary};
     // Injected answers become part of a handshake, which fails.
-    starttls(|| say("TAG OK go\r\na1 OK logged in\r\n* OK hello\r\na2 OK\r\n"), Configuration, "TLS");
+    starttls(|| say("TAG OK go\r\na1 OK logged in\r\n* OK hello\r\na2 OK\r\n"), Protocol, "no TLS");
     starttls(|| say("TAG NO not now\r\n"), Temporary, "not now");
     starttls(|| say("x1 OK\r\n"), Protocol, "unexpected line");
     starttls(|| Reply::Flood(b"* OK more\r\n".to_vec()), Protocol, "more than 100 lines");

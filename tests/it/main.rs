@@ -16,6 +16,7 @@ mod imap_hostile;
 mod ingest;
 mod invariants;
 mod layering;
+mod matrix;
 mod mutation;
 mod oauth;
 mod plans;

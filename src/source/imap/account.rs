@@ -185,6 +185,13 @@ pub struct Known {
 }
 
 impl Resume {
+    /// Whether `mailbox` is known under another UIDVALIDITY and not under this one.
+    pub(super) fn is_renumbered(&self, mailbox: &Arc<Mailbox>) -> bool {
+        let mut others = self.mailboxes.iter().map(|known| &known.mailbox);
+        self.known(mailbox).is_none()
+            && others.any(|other| other.server == mailbox.server && other.folder == mailbox.folder)
+    }
+
     /// What is known of `mailbox`. The account's name may have changed since.
     pub(super) fn known(&self, mailbox: &Arc<Mailbox>) -> Option<&Known> {
         self.mailboxes.iter().find(|known| {

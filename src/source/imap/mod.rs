@@ -451,6 +451,11 @@ impl ImapSource {
             folder: folder.to_owned(),
             uid_validity: selected.uid_validity,
         });
+        if self.resume.is_renumbered(&mailbox) {
+            let text = "the server numbers its messages anew (UIDVALIDITY changed); all are looked at again, and those \
+                that are known are not stored twice";
+            self.warn(folder, text);
+        }
         let known = self.resume.known(&mailbox).cloned();
         let (cursor, mut retry, unsettled) = match known {
             Some(known) => (known.cursor_uid, known.retry, known.unsettled),

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::account::Account;
+use super::account::{Account, Tls};
 use super::wire::Socket;
 use crate::source::ErrorKind;
 
@@ -83,6 +83,10 @@ fn explain(account: &Account, socket: &Socket, error: &io::Error) -> Failed {
     match cause {
         Some(rustls::Error::InvalidCertificate(problem)) => {
             configuration(format!("the server's certificate is refused: {}", certificate(&account.host, problem)))
+        }
+        Some(rustls::Error::InvalidMessage(_)) if account.tls == Tls::StartTls => {
+            let reason = "after STARTTLS came something that is no TLS: somebody in between may be at work";
+            (ErrorKind::Protocol, reason.into())
         }
         Some(rustls::Error::InvalidMessage(_)) => configuration(format!(
             "port {} does not speak TLS: set `tls = \"starttls\"` or another `port`",
