@@ -5,13 +5,16 @@
 //! tries a seeded sample of its points; `make torture` (`DMARCDB_TORTURE=full`) tries all and prints a table. A violation
 //! names the command that tries its point again. See docs/torture.md.
 
+mod attack;
 mod clock;
 mod conditions;
 mod connection;
 mod meanwhile;
+mod model;
 mod overlap;
 mod power;
 mod relay;
+mod sequences;
 mod site;
 mod suite;
 mod syscalls;

@@ -92,6 +92,11 @@ impl Relay {
         *self.shared.fault.lock().unwrap() = Some(fault);
     }
 
+    /// Lets no connection suffer a fault any more.
+    pub fn disarm(&self) {
+        *self.shared.fault.lock().unwrap() = None;
+    }
+
     /// Whether the fault came to pass.
     pub fn happened(&self) -> bool {
         self.shared.happened.load(Ordering::SeqCst)

@@ -70,12 +70,21 @@ pub struct Suite {
     told: Instant,
     points: u64,
     violations: Vec<String>,
+    note: String,
 }
 
 impl Suite {
     /// A suite that is called `name` in the table and is the test `test`.
     pub fn new(name: &'static str, test: &'static str) -> Suite {
-        Suite { name, test, started: Instant::now(), told: Instant::now(), points: 0, violations: Vec::new() }
+        Suite {
+            name,
+            test,
+            started: Instant::now(),
+            told: Instant::now(),
+            points: 0,
+            violations: Vec::new(),
+            note: String::new(),
+        }
     }
 
     /// So many points under one label, with their violations.
@@ -93,6 +102,11 @@ impl Suite {
             self.told = Instant::now();
             println!("torture: {}: {} points, {} violations so far", self.name, self.points, self.violations.len());
         }
+    }
+
+    /// Something to tell beside the counts.
+    pub fn note(&mut self, note: String) {
+        self.note = note;
     }
 
     /// Tries every point, `workers` at a time: all, or those that `DMARCDB_TORTURE_ONLY` names by their label.
@@ -131,8 +145,9 @@ impl Suite {
     /// `all` in the full form.
     pub fn done(self, short: u64, all: u64) {
         let least = if full() { all } else { short };
-        let Suite { name, test, started, points, violations, .. } = self;
-        let line = format!("{name}\t{points}\t{least}\t{}\t{:.0}", violations.len(), started.elapsed().as_secs_f64());
+        let Suite { name, test, started, points, violations, note, .. } = self;
+        let seconds = started.elapsed().as_secs_f64();
+        let line = format!("{name}\t{points}\t{least}\t{}\t{seconds:.0}\t{note}", violations.len());
         println!("torture: {}", line.replace('\t', " | "));
         if let Some(path) = std::env::var_os("DMARCDB_TORTURE_TABLE") {
             let mut table = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
