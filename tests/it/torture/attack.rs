@@ -47,7 +47,7 @@ fn hostile(count: usize) -> Vec<Vec<u8>> {
     while mails.len() < count {
         let forged = mail(&format!("good{}", random.below(count)), 1_000_000 + random.below(1000) as u32);
         let mutated = mutated(&mails[random.below(originals)], &mut random);
-        mails.push(if mails.len() % 3 == 0 { forged.into_bytes() } else { mutated });
+        mails.push(if mails.len().is_multiple_of(3) { forged.into_bytes() } else { mutated });
     }
     mails
 }
