@@ -12,9 +12,9 @@ pub fn cutting(port: u16, cuts: &[usize]) -> u16 {
     let cuts = cuts.to_vec();
     thread::spawn(move || {
         for (number, client) in listener.incoming().enumerate() {
-            let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", port))) else {
-                return;
-            };
+            let Ok(client) = client else { return };
+            // A server that is down may come back.
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
             let (up_from, up_to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
             thread::spawn(move || relay(up_from, up_to, usize::MAX));
             let cut = cuts.get(number).copied().unwrap_or(usize::MAX);

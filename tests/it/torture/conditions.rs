@@ -9,8 +9,6 @@ use super::site::{ANY_USER, Delivered, Site, letter, mixture};
 use super::suite::{Suite, Tried, sample};
 use crate::support::dovecot::Dovecot;
 
-const LIMITS: &str = "connect_seconds = 2\nsilence_seconds = 1\ncommand_seconds = 2\nbatch_messages = 3\n";
-
 /// Access lists, quotas, and no MOVE: Dovecot moves within one quota, but does not copy beyond it.
 const STRICT: &str = "mail_plugins = acl quota\nimap_capability = IMAP4rev1 UIDPLUS LITERAL+\nplugin {\n acl = vfile\n \
     quota = count:User quota\n quota_vsizes = yes\n quota_rule = *:storage=24K\n}\n";
@@ -80,7 +78,7 @@ fn heal(poisoned: &std::path::Path, file: &std::path::Path) {
 fn attempt(server: &Dovecot, number: usize, (condition, fault): &Point) -> Tried {
     let user = format!("s{number}");
     let relay = Relay::start(server.imap, *fault);
-    let mut site = Site::imap(server, &user, relay.port, LIMITS);
+    let mut site = Site::imap(server, &user, relay.port, "batch_messages = 3\n");
     server.create_folder(&user, "Done");
     let mut messages = mixture("");
     if let Condition::Poison(at) = condition {

@@ -9,12 +9,14 @@ use super::suite::{Suite, Tried, sample};
 use crate::support::dovecot::Dovecot;
 use crate::support::run::Ran;
 
+const BATCHES: &str = "batch_messages = 2\n";
 /// Short limits: every stalled point waits for them.
 const LIMITS: &str = "connect_seconds = 2\nsilence_seconds = 1\ncommand_seconds = 2\nbatch_messages = 2\n";
 
 /// A mailbox whose UIDs are of one, two and three digits on the way.
-fn site<'a>(server: &'a Dovecot, user: &str, port: u16) -> Site<'a> {
-    let mut site = Site::imap(server, user, port, LIMITS);
+fn site<'a>(server: &'a Dovecot, user: &str, port: u16, wrong: Wrong) -> Site<'a> {
+    let limits = if matches!(wrong, Wrong::Cut | Wrong::Kill) { BATCHES } else { LIMITS };
+    let mut site = Site::imap(server, user, port, limits);
     server.next_uid(user, 98);
     site.deliver(vec![
         Delivered::report("a", 3),
@@ -48,7 +50,7 @@ fn the_connection_breaks_at_every_byte() {
     let mut suite = Suite::new("bytes of a conversation", "torture::connection::the_connection_breaks_at_every_byte");
     let server = Dovecot::start_with(ANY_USER);
     let whole = Relay::start(server.imap, None);
-    let clean = site(&server, "clean", whole.port);
+    let clean = site(&server, "clean", whole.port, Wrong::Cut);
     assert_eq!(clean.recover(), [""; 0]);
     std::thread::sleep(std::time::Duration::from_millis(50));
     let (from_server, from_client) = whole.sent();
@@ -66,7 +68,7 @@ fn the_connection_breaks_at_every_byte() {
     suite.each(12, &points, label, |fault| {
         let user = format!("{:?}{:?}{}", fault.wrong, fault.from, fault.at).to_lowercase();
         let relay = Relay::start(server.imap, Some(*fault));
-        let site = site(&server, &user, relay.port);
+        let site = site(&server, &user, relay.port, fault.wrong);
         let (status, told) = run(&site, &relay);
         if !relay.happened() {
             server.forget_user(&user);

@@ -9,9 +9,6 @@ use super::site::{ANY_USER, Delivered, Site, mixture, report_mail};
 use super::suite::{Suite, Tried, sample};
 use crate::support::dovecot::Dovecot;
 
-/// Short limits: the program waits for answers that do not come.
-const LIMITS: &str = "connect_seconds = 2\nsilence_seconds = 1\ncommand_seconds = 2\nbatch_messages = 2\n";
-
 /// What somebody else does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
@@ -74,7 +71,7 @@ fn label((deed, when): &(Deed, When)) -> String {
 }
 
 fn site<'a>(server: &'a Dovecot, user: &str, port: u16) -> Site<'a> {
-    let mut site = Site::imap(server, user, port, LIMITS);
+    let mut site = Site::imap(server, user, port, "batch_messages = 2\n");
     for folder in ["Done", "Elsewhere"] {
         server.create_folder(user, folder);
     }
@@ -108,8 +105,9 @@ fn others_use_the_mailbox_at_every_byte() {
             let taken = Arc::new(Mutex::new(Vec::new()));
             let deed = *deed;
             let does = {
-                let (server, user, taken) = (server.clone(), user.clone(), taken.clone());
-                move || act(&server, &user, deed, &taken)
+                // A relay that is still at work must not keep the server alive.
+                let (server, user, taken) = (Arc::downgrade(&server), user.clone(), taken.clone());
+                move || act(&server.upgrade().unwrap(), &user, deed, &taken)
             };
             let fault = match *when {
                 When::At(at) => Fault { wrong: Wrong::Act, from: From::Server, at },

@@ -1,6 +1,6 @@
 //! The steps of [`super::model`] with the program itself and a real server: fewer sequences, the same promises.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use proptest::collection::vec;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -27,7 +27,8 @@ fn pool() -> Vec<Delivered> {
 /// The mail of one user, and what became of it by other hands.
 #[derive(Clone)]
 struct Hands {
-    server: Arc<Dovecot>,
+    /// A relay that is still at work must not keep the server alive.
+    server: Weak<Dovecot>,
     user: String,
     pool: Arc<Vec<Delivered>>,
     came: Arc<Mutex<Vec<usize>>>,
@@ -35,11 +36,15 @@ struct Hands {
 }
 
 impl Hands {
+    fn server(&self) -> Arc<Dovecot> {
+        self.server.upgrade().unwrap()
+    }
+
     fn deliver(&self, content: usize) {
         let content = content % self.pool.len();
         // Told first: a program that is quick has it before this is over.
         self.came.lock().unwrap().push(content);
-        self.server.deliver(&self.user, "INBOX", &self.pool[content].bytes);
+        self.server().deliver(&self.user, "INBOX", &self.pool[content].bytes);
     }
 
     fn act(&self, deed: Deed) {
@@ -47,14 +52,14 @@ impl Hands {
             Deed::Deliver(content) => self.deliver(content),
             Deed::Expunge(index) => self.take(index, "STORE 1 +FLAGS.SILENT (\\Deleted)|EXPUNGE"),
             Deed::Archive(index) => self.take(index, "MOVE 1 Done"),
-            Deed::BringBack(_) => drop(self.server.talk(&self.user, &["SELECT Done", "UID MOVE 1:* INBOX"])),
-            Deed::Forget => self.server.forget_uids(&self.user, "INBOX"),
+            Deed::BringBack(_) => drop(self.server().talk(&self.user, &["SELECT Done", "UID MOVE 1:* INBOX"])),
+            Deed::Forget => self.server().forget_uids(&self.user, "INBOX"),
         }
     }
 
     /// Takes one message out of the inbox by `commands`, and notes which it was.
     fn take(&self, index: usize, commands: &str) {
-        let said = self.server.talk(&self.user, &["SELECT INBOX"]);
+        let said = self.server().talk(&self.user, &["SELECT INBOX"]);
         let exists = said.lines().find_map(|line| line.strip_prefix("* ")?.strip_suffix(" EXISTS")?.parse().ok());
         let exists: usize = exists.unwrap_or(0);
         if exists == 0 {
@@ -64,7 +69,7 @@ impl Hands {
         let fetch = format!("FETCH {number} (BODY.PEEK[HEADER])");
         let commands = commands.replacen(" 1 ", &format!(" {number} "), 1);
         let all: Vec<&str> = ["SELECT INBOX", &fetch].into_iter().chain(commands.split('|')).collect();
-        let said = self.server.talk(&self.user, &all);
+        let said = self.server().talk(&self.user, &all);
         let heads = |content: &Delivered| {
             let text = String::from_utf8_lossy(&content.bytes).into_owned();
             said.contains(&text[..text.find("\r\n\r\n").unwrap()])
@@ -81,7 +86,7 @@ impl Hands {
 fn play(server: &Arc<Dovecot>, user: &str, steps: &[Step]) -> Result<(), String> {
     let pool = Arc::new(pool());
     let hands = Hands {
-        server: server.clone(),
+        server: Arc::downgrade(server),
         user: user.to_owned(),
         pool: pool.clone(),
         came: Arc::default(),
@@ -96,8 +101,7 @@ fn play(server: &Arc<Dovecot>, user: &str, steps: &[Step]) -> Result<(), String>
         }
     };
     let relay = Relay::start_with(server.imap, None, Some(Box::new(act)));
-    let limits = "connect_seconds = 2\nsilence_seconds = 1\ncommand_seconds = 2\nbatch_messages = 2\n";
-    let mut site = Site::imap(server, user, relay.port, limits);
+    let mut site = Site::imap(server, user, relay.port, "batch_messages = 2\n");
     server.create_folder(user, "Done");
     let look = |site: &mut Site<'_>, drained: bool| -> Result<(), String> {
         let bytes = |content: &usize| pool[*content].clone();
