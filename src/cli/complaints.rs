@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::answer::{self, FormatArgs, LimitArgs};
 use super::window::{self, WindowArgs};
-use super::{Context, Error, Status};
+use super::{Context, Error, Status, rates};
 use crate::query::complaints::{self, Complaint, Which};
 use crate::query::{Window, extent};
 use crate::render::{Field, number};
@@ -26,6 +26,7 @@ Examples:
   dmarcdb complaints --since 30d
   dmarcdb complaints --pending                what waits for you; `dmarcdb trust review` has it by sender
   dmarcdb complaints --unresolved             whom nobody names; `dmarcdb sendlog import FILE` may
+  dmarcdb complaints --rates=dkim --since 30d how often people complain, by signature
   dmarcdb complaints --since all --domain example.com --format csv";
 
 /// Options of `dmarcdb complaints`.
@@ -46,6 +47,10 @@ pub struct Args {
     /// Only complaints about mail that was not ours, of all times unless --since says otherwise
     #[arg(long)]
     not_ours: bool,
+    /// How often people complain: complaints over the messages that the same receiver reported
+    #[arg(long, value_name = "BY", value_enum, num_args = 0..=1, default_missing_value = "domain", require_equals = true,
+          conflicts_with_all = ["pending", "unresolved", "not_ours"])]
+    rates: Option<rates::By>,
     #[command(flatten)]
     limit: LimitArgs,
     #[command(flatten)]
@@ -104,6 +109,9 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let window = window.map_err(|text| Error::new(Status::Usage, text))?;
     let format = args.format.format();
     let limit = args.limit.rows(format, TERMINAL_ROWS);
+    if let Some(by) = args.rates {
+        return rates::run(context, &database, window, args.domain.as_deref(), by, format, limit);
+    }
     let mut out = answer::stdout();
     let listed = answer::list(&mut out, format, limit, COMPLAINT, |take| {
         complaints::each(&database, window, args.domain.as_deref(), which, take)

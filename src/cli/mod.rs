@@ -18,6 +18,7 @@ pub mod messages;
 pub mod notify;
 pub mod problems;
 pub mod prune;
+pub mod rates;
 pub mod records;
 pub mod reporter;
 pub mod reports;

@@ -15,6 +15,7 @@ pub mod names;
 pub mod notes;
 pub mod policy;
 pub mod problems;
+pub mod rates;
 pub mod records;
 pub mod reporter;
 pub mod reports;

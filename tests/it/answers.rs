@@ -29,6 +29,8 @@ const ANSWERS: &[(&str, &str)] = &[
     ("complaints-pending", "complaints --pending"),
     ("complaints-unresolved", "complaints --unresolved"),
     ("complaints-not-ours", "complaints --not-ours"),
+    ("complaints-rates", "complaints WEEK --rates"),
+    ("complaints-rates-dkim", "complaints WEEK --rates=dkim"),
     ("bounces", "bounces WEEK"),
     ("bounces-of-class", "bounces WEEK --class hard"),
     ("bounces-policy", "bounces WEEK --policy --domain example.com"),

@@ -14,6 +14,7 @@ use super::window::{self, WindowArgs};
 use super::{Context, Error, Status};
 use crate::query::extent::{self, Extent};
 use crate::query::notes::{self, Notes};
+use crate::query::rates::{self, Rate};
 use crate::query::summary::{self, Summary};
 use crate::query::{Counts, Database, Window};
 use crate::render::page::{Page, Tone};
@@ -119,6 +120,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let window = args.window.resolve(context.now, reach.clone()).map_err(|text| Error::new(Status::Usage, text))?;
     let (domain, verified) = (args.domain.as_deref(), args.verified.verified_only);
     let notes = notes::notes(&database, window, domain, verified)?;
+    let rate = rates::overall(&database, window, domain)?;
     let format = args.format.format();
     let empty = (notes.reports == 0).then(|| nothing(window, reach.newest, domain));
     let limit = args.limit.of_table(format, TABLE_ROWS);
@@ -129,10 +131,10 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     if args.by == By::Source {
         let asked = Asked { window, domain, verified, now: context.now };
         let review = review::review(&database, asked)?;
-        sources(&mut out, &args, &review, &notes, limit)?;
+        sources(&mut out, &args, &review, &notes, rate.as_ref(), limit)?;
     } else {
         let found = summary::summary(&database, window, domain, verified, args.by.question())?;
-        others(&mut out, &args, window, found, &notes, limit)?;
+        others(&mut out, &args, window, found, &notes, rate.as_ref(), limit)?;
     }
     out.flush()?;
     if let (Some(text), true) = (empty, format != Format::Table) {
@@ -141,18 +143,25 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     Ok(Status::Ok)
 }
 
-fn sources(out: &mut impl Write, args: &Args, review: &Review, notes: &Notes, limit: usize) -> Result<(), Error> {
+fn sources(
+    out: &mut impl Write,
+    args: &Args,
+    review: &Review,
+    notes: &Notes,
+    rate: Option<&Rate>,
+    limit: usize,
+) -> Result<(), Error> {
     let format = args.format.format();
     let rows = || review.sources.iter().take(limit);
     match format {
         Format::Table => {
-            page::write(out, review, notes, limit, args.domain.as_deref(), args.explain)?;
+            page::write(out, review, notes, rate, limit, args.domain.as_deref(), args.explain)?;
             let attributed = rows_complaints(&review.sources);
             closing(out, args.by, review.totals, review.totals.complaints - attributed, notes)?;
         }
         Format::Json => {
             let mut document = data::document(review, args.explain, rows());
-            unverified(&mut document, notes);
+            unverified(&mut document, notes, rate);
             json::document(out, &document)?;
         }
         Format::Ndjson | Format::Csv => {
@@ -176,6 +185,7 @@ fn others(
     window: Window,
     found: Summary,
     notes: &Notes,
+    rate: Option<&Rate>,
     limit: usize,
 ) -> Result<(), Error> {
     let format = args.format.format();
@@ -188,7 +198,7 @@ fn others(
         }
         Format::Json => {
             let mut document = data::head(window, &found.domains, found.totals, found.previous);
-            unverified(&mut document, notes);
+            unverified(&mut document, notes, rate);
             document[args.by.plural()] =
                 by::rows(found, limit).map(|row| sheet::object(by::fields(args.by), &row)).collect();
             json::document(out, &document)?;
@@ -204,10 +214,11 @@ fn others(
     Ok(())
 }
 
-/// How much of the totals nobody vouches for.
-fn unverified(document: &mut Json, notes: &Notes) {
+/// How much of the totals nobody vouches for, and how often people complained.
+fn unverified(document: &mut Json, notes: &Notes, rate: Option<&Rate>) {
     document["totals"]["unverified_reports"] = notes.unverified_reports.into();
     document["totals"]["unverified_messages"] = notes.unverified_messages.into();
+    document["totals"]["complaint_rate"] = rate.map_or(Json::Null, super::rates::document);
 }
 
 /// How far aggregate reports reach, and complaints with them; the newest is the newest report where there is one.

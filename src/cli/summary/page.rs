@@ -12,6 +12,7 @@ use crate::classify::{Class, Reason};
 use crate::cli::{answer, window};
 use crate::query::Counts;
 use crate::query::notes::Notes;
+use crate::query::rates::Rate;
 use crate::render::number;
 use crate::render::page::{Page, Tone};
 use crate::render::table::cut;
@@ -32,6 +33,7 @@ pub(in crate::cli) fn write(
     out: &mut impl Write,
     review: &Review,
     notes: &Notes,
+    rate: Option<&Rate>,
     limit: usize,
     domain: Option<&str>,
     explain: bool,
@@ -43,6 +45,9 @@ pub(in crate::cli) fn write(
     verdict(&mut page, review)?;
     page.blank()?;
     totals(&mut page, review, notes, domain)?;
+    if let Some(words) = rate.and_then(crate::cli::rates::words) {
+        page.paragraph(Tone::Plain, GAP, 2, &words)?;
+    }
     page.blank()?;
     policies(&mut page, review)?;
     sources(&mut page, review, limit, explain)
