@@ -23,13 +23,19 @@ demo: release ## build, read samples/mail into demo.sqlite, show a week of it
 	@$(DEMO) summary --since 7d --until newest
 	@echo; echo '$$ dmarcdb complaints --since 7d --until newest'
 	@$(DEMO) complaints --since 7d --until newest
+	@echo; echo '$$ dmarcdb complaints --rates=provider --since 7d --until newest'
+	@$(DEMO) complaints --rates=provider --since 7d --until newest
 	@echo; echo '$$ dmarcdb problems'
 	@$(DEMO) problems
+	@echo; echo '$$ dmarcdb suppress list --include-pending'
+	@$(DEMO) suppress list --include-pending
 	@echo; echo '$$ dmarcdb suppress export --format csv'
 	@$(DEMO) suppress export --format csv
 	@echo; echo '$$ dmarcdb suppress why nora@people.example'
 	@$(DEMO) suppress why nora@people.example
-	@echo; echo 'The database is demo.sqlite: try  $(DEMO) source 198.51.100.20'
+	@echo; echo '$$ dmarcdb suppress why moved@people.example'
+	@$(DEMO) suppress why moved@people.example
+	@echo; echo 'Every line of the list can be asked `suppress why`. The database is demo.sqlite: try  $(DEMO) source 198.51.100.20'
 
 release: ## build the release binary
 	$(CARGO) build --release --locked
@@ -89,6 +95,7 @@ bench: ## speed and memory, each beside its floor
 	$(CARGO) bench --locked --bench ingest
 	$(CARGO) bench --locked --bench aggregate
 	$(CARGO) bench --locked --bench export
+	$(CARGO) bench --locked --bench complaints
 
 SECONDS ?= 3600
 soak: ## fetch --watch under faults for SECONDS (an hour): nothing lost, memory flat

@@ -63,25 +63,25 @@ def ok(address):
 
 def complaint_yahoo():
     """Yahoo's feedback loop: the address in clear, version 0.1, Received-Date, and no Source-IP (it is in
-    X-Originating-IP of the original)."""
-    feedback("complaint-yahoo.eml", received("arf.mail.bf1.yahoo.com", "192.0.2.205", at(1, 9, 31)) + [
+    X-Originating-IP of the original). It arrives on the day that Yahoo's aggregate report is about."""
+    feedback("complaint-yahoo.eml", received("arf.mail.bf1.yahoo.com", "192.0.2.205", at(2, 9, 31)) + [
         authenticated("arf.mail.yahoo.com"),
-        ("Date", rfc5322(at(1, 9, 30))),
+        ("Date", rfc5322(at(2, 9, 30))),
         ("From", "Yahoo! Mail AntiSpam Feedback <feedback@arf.mail.yahoo.com>"),
         ("To", "fbl@example.com"),
         ("Message-ID", "<1786094400.1001@arf.mail.yahoo.com>"),
         ("Subject", "FW: August offers"),
         ("X-Yahoo-Newman-Property", "cfl"),
-    ], "This is an email abuse report for an email message from example.com on Tue, 4 Aug 2026.\n", [
+    ], "This is an email abuse report for an email message from example.com on Wed, 5 Aug 2026.\n", [
         ("Feedback-Type", "abuse"), ("User-Agent", "Yahoo!-Mail-Feedback/2.0"), ("Version", "0.1"),
         ("Original-Mail-From", "<b-1001@bounce.mailer.example>"), ("Original-Rcpt-To", "nora@people.example"),
-        ("Received-Date", "Tue, 4 Aug 2026 01:12:00 PST"), ("Reported-Domain", "example.com"),
+        ("Received-Date", "Wed, 5 Aug 2026 01:12:00 PST"), ("Reported-Domain", "example.com"),
         ("Authentication-Results", "authentication result string is not available"),
-    ], letter(1001, "nora@people.example", at(1, 9, 11), [
-        ("X-Apparently-To", "nora@people.example; Tue, 04 Aug 2026 09:12:00 +0000"),
+    ], letter(1001, "nora@people.example", at(2, 9, 11), [
+        ("X-Apparently-To", "nora@people.example; Wed, 05 Aug 2026 09:12:00 +0000"),
         ("Return-Path", "<b-1001@bounce.mailer.example>"), ("X-Originating-IP", "[%s]" % NEWS_1)]),
         complaints=[complaint("abuse", "yahoo", [ok("nora@people.example")], NEWS_1, "issue-31.1001@mailer.example", 1,
-                              arrived_at=at(1, 9, 12))])
+                              arrived_at=at(2, 9, 12))])
 
 
 def complaint_microsoft_legacy():

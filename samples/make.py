@@ -98,23 +98,37 @@ def no_reports():
     ], multipart("promo", ([("Content-Type", "text/plain; charset=utf-8")], "Everything must go.\n"),
                  ([("Content-Type", "text/html; charset=utf-8")], "<html><body><p>Everything must go.</p></body></html>\n"))),
         "not_a_report")
-    put("other-bounce.eml", mail(received("mx.people.example", "192.0.2.213", at(2, 13, 0)) + [
-        ("From", "Mail Delivery Subsystem <mailer-daemon@people.example>"), ("To", "news@example.com"),
-        ("Subject", "Undelivered Mail Returned to Sender"), ("Date", rfc5322(at(2, 13, 0))),
-        ("Message-ID", "<dsn-5@people.example>"), ("Auto-Submitted", "auto-replied"), ("MIME-Version", "1.0"),
+
+
+def notification(name, head, reporting_mta, person, number, **bounce):
+    """A delivery status notification (RFC 3464): there is no such mailbox."""
+    put(name, mail(head + [
+        ("To", "news@example.com"), ("Subject", "Undelivered Mail Returned to Sender"), ("Date", rfc5322(at(2, 13, 0))),
+        ("Message-ID", "<dsn-%d@%s>" % (number, reporting_mta)), ("Auto-Submitted", "auto-replied"), ("MIME-Version", "1.0"),
         ("Content-Type", 'multipart/report; report-type=delivery-status;\n\tboundary="dsn"'),
     ], multipart("dsn", ([("Content-Type", "text/plain")], "No such user here.\n"),
                  ([("Content-Type", "message/delivery-status")],
-                  "Reporting-MTA: dns; mx.people.example\n\nFinal-Recipient: rfc822; gone@people.example\nAction: failed\n"
-                  "Status: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 No such user\n"),
+                  "Reporting-MTA: dns; %s\n\nFinal-Recipient: rfc822; %s\nAction: failed\n"
+                  "Status: 5.1.1\nRemote-MTA: dns; mx.people.example\nDiagnostic-Code: smtp; 550 5.1.1 No such user\n"
+                  % (reporting_mta, person)),
                  ([("Content-Type", "text/rfc822-headers")], fields([
-                     ("From", "Example News <news@example.com>"), ("To", "gone@people.example"), ("Subject", "August offers"),
-                     ("Message-ID", "<issue-31.1009@mailer.example>")])))), "stored",
-        # Nothing proves that the bounce is genuine, so it waits for a person.
-        bounces=[{"class": "hard", "action": "failed", "status": "5.1.1", "recipient": "gone@people.example",
-                  "header_from": "example.com", "message_id": "issue-31.1009@mailer.example",
-                  "diagnostic": "550 5.1.1 No such user", "reporting_mta": "mx.people.example", "trusted": 0,
-                  "decision": "pending"}])
+                     ("From", "Example News <news@example.com>"), ("To", person), ("Subject", "August offers"),
+                     ("Message-ID", "<issue-31.%d@mailer.example>" % number)])))), "stored",
+        bounces=[dict({"class": "hard", "action": "failed", "status": "5.1.1", "recipient": person, "header_from": "example.com",
+                       "message_id": "issue-31.%d@mailer.example" % number, "diagnostic": "550 5.1.1 No such user",
+                       "reporting_mta": reporting_mta}, **bounce)])
+
+
+def bounces():
+    """One that our own server wrote, and one that anybody may have sent: that one waits for a person."""
+    notification("bounce-own-server.eml", [
+        ("Return-Path", "<>"), ("Delivered-To", "dmarc@example.com"),
+        ("Received", "by mx.example.com (Postfix)\n\tid 4kXy2zFGHIJ; %s" % rfc5322(at(2, 13, 0))),
+        ("From", "Mail Delivery System <mailer-daemon@mx.example.com>")],
+        "mx.example.com", "moved@people.example", 1010, trusted=1, decision="suppress")
+    notification("bounce-unproven.eml", received("mx.people.example", "192.0.2.213", at(2, 13, 0)) + [
+        ("From", "Mail Delivery Subsystem <mailer-daemon@people.example>")],
+        "mx.people.example", "gone@people.example", 1009, trusted=0, decision="pending")
 
 
 # ---------------------------------------------------------------- the hand count
@@ -139,7 +153,9 @@ def hand_count():
                 figures["quarantine"] += line["messages"] * (line["disposition"] == "quarantine")
                 figures["reject"] += line["messages"] * (line["disposition"] == "reject")
     readings = [json.loads(data) for name, data in OUTPUT.items() if name.startswith("expected/")]
-    suppressed = {recipient["address"] for reading in readings for one in reading.get("complaints", ())
+    suppressed = {one["recipient"] for reading in readings for one in reading.get("bounces", ())
+                  if one["decision"] == "suppress"}
+    suppressed |= {recipient["address"] for reading in readings for one in reading.get("complaints", ())
                   for recipient in one["recipients"]
                   if one["trusted"] and one["feedback_type"] in ("abuse", "opt-out") and recipient["status"] == "ok"}
     ordered = sorted(sources.items(), key=lambda item: (-item[1]["messages"], item[0]))
@@ -164,7 +180,7 @@ WARNINGS = {
 
 
 def main():
-    for make in (*aggregates.ALL, tls_reports, *feedback.ALL, no_reports):
+    for make in (*aggregates.ALL, tls_reports, *feedback.ALL, bounces, no_reports):
         make()
     for name, codes in WARNINGS.items():
         path = "expected/%s.json" % name
