@@ -28,7 +28,7 @@ with the state `removed`, what may be mailed again. Each of these files must rea
 
 Examples:
   dmarcdb suppress export --format postfix --output /etc/postfix/suppressed
-  dmarcdb suppress export --scope news.example.com --format csv
+  dmarcdb suppress export --scope news.example.com --format csv --evidence
   dmarcdb suppress export --format mailgun --scope example.com --output lists/
   dmarcdb suppress export --format ses-ndjson --since-last ses-eu --output ses.ndjson";
 
@@ -62,6 +62,9 @@ pub struct Args {
     /// Write the list however much it has shrunk
     #[arg(long)]
     force: bool,
+    /// Tell with every entry the message it rests on, by its SHA-256 and where it was found (csv, ndjson)
+    #[arg(long)]
+    evidence: bool,
     /// In CSV, write also addresses that a spreadsheet would run as a formula
     #[arg(long)]
     allow_formulas: bool,
@@ -107,6 +110,9 @@ fn check(args: &Args) -> Result<(), Error> {
             format.name
         ));
     }
+    if args.evidence && !format.marks_pending {
+        return usage(format!("--evidence: `{}` has no room for it: use csv or ndjson", format.name));
+    }
     if let (Some(_), Removal::Whole(why)) = (&args.since_last, &format.removal) {
         return usage(format!("`{}` cannot take changes: {why}; export without --since-last", format.name));
     }
@@ -133,12 +139,16 @@ impl Job<'_> {
 
     /// Hands the list to `desk`.
     fn export<D: Desk<Error = Error>>(&self, desk: &mut D) -> Result<Written, Error> {
-        let Args { format, choice, pending_as_active, since_last, allow_formulas, .. } = self.args;
+        let Args { format, choice, pending_as_active, since_last, allow_formulas, evidence, .. } = self.args;
         let options = Options { changes_only: since_last.is_some(), formulas: *allow_formulas };
         let pending = choice.include_pending || *pending_as_active;
         let mut export = Export::new(format, options, desk);
         suppression::current(self.database, choice.scope.as_deref(), self.context.now, pending, |row| {
-            export.row(of_query(row))
+            let mut row = of_query(row);
+            if *evidence {
+                row.evidence = suppression::proof(self.database, &row.evidence)?;
+            }
+            export.row(row)
         })?;
         export.finish()
     }

@@ -2,11 +2,13 @@
 
 mod current;
 mod exported;
+mod proof;
 
 use rusqlite::named_params;
 
 pub use current::{Current, current};
 pub use exported::{Exported, Last, entries, last};
+pub use proof::proof;
 
 use super::{Database, Error};
 
