@@ -6,6 +6,7 @@
 pub mod bounces;
 pub mod complaints;
 pub mod counts;
+pub mod daily;
 pub mod database;
 pub mod evidence;
 pub mod extent;

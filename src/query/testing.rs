@@ -7,13 +7,14 @@ use super::database::{APPLICATION_ID, SCHEMA_VERSION};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
-/// Makes a database at `path` and runs `rows` in it.
+/// Makes a database at `path` runs `rows` in it and adds up the daily sums.
 pub fn create(path: &Path, rows: &str) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.execute_batch(SCHEMA).unwrap();
     connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
     connection.pragma_update(None, "user_version", SCHEMA_VERSION).unwrap();
     connection.execute_batch(rows).unwrap();
+    crate::store::daily::catch_up(&connection).unwrap();
 }
 
 /// A database in a directory that goes when this goes.

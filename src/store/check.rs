@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::daily;
+
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -53,7 +55,7 @@ const TOLD: usize = 5;
 
 /// Rows that contradict each other: the check's name, what it means, and the question, whose every row is a finding and
 /// has one number.
-const CONTRADICTIONS: [(&str, &str, &str); 11] = [
+const CONTRADICTIONS: [(&str, &str, &str); 14] = [
     (
         "orphans",
         "report without what belongs to its kind",
@@ -103,6 +105,33 @@ const CONTRADICTIONS: [(&str, &str, &str); 11] = [
             AND r.messages <> (SELECT total(c.messages) FROM record c WHERE c.report = r.id)",
     ),
     (
+        "daily",
+        "UTC day, since the epoch, of which `daily_source` is not the sum of the records",
+        "SELECT day FROM (
+           SELECT (r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400 AS day, r.records, r.messages
+           FROM report r WHERE r.kind = 'aggregate' AND r.counted
+           UNION ALL SELECT day, -records, -messages FROM daily_source)
+         GROUP BY day HAVING total(records) <> 0 OR total(messages) <> 0",
+    ),
+    (
+        "daily",
+        "UTC day, since the epoch, of which `daily_reporter` is not the sum of the records",
+        "SELECT day FROM (
+           SELECT (r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400 AS day, 1 AS reports, r.records, r.messages
+           FROM report r WHERE r.kind = 'aggregate' AND r.counted
+           UNION ALL SELECT day, -reports, -records, -messages FROM daily_reporter)
+         GROUP BY day HAVING total(reports) <> 0 OR total(records) <> 0 OR total(messages) <> 0",
+    ),
+    (
+        "daily",
+        "UTC day, since the epoch, of which `daily_result` is not the sum of the records",
+        "SELECT day FROM (
+           SELECT (r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400 AS day, r.records, r.messages
+           FROM report r WHERE r.kind = 'aggregate' AND r.counted
+           UNION ALL SELECT day, -records, -messages FROM daily_result)
+         GROUP BY day HAVING total(records) <> 0 OR total(messages) <> 0",
+    ),
+    (
         "identities",
         "report of whose identity not exactly one stands",
         "SELECT min(id) FROM report GROUP BY identity HAVING count(*) FILTER (WHERE conflict_with IS NULL) <> 1",
@@ -137,6 +166,18 @@ pub fn check(path: &Path, depth: Depth) -> rusqlite::Result<Vec<Check>> {
                 known.damage |= check.damage;
             }
             None => checks.push(check),
+        }
+    }
+    if depth == Depth::Full
+        && let Some(daily) = checks.iter_mut().find(|check| check.name == "daily")
+    {
+        match daily::differences(&connection) {
+            Ok(found) => daily.found.extend(found),
+            Err(error) => {
+                let failed = failed("daily", &error);
+                daily.found.extend(failed.found);
+                daily.damage |= failed.damage;
+            }
         }
     }
     Ok(checks)

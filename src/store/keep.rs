@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::aggregate::{self, Found};
 use super::knowledge::Knowledge;
-use super::{Error, Store, bounce, complaint, failure, judge, mailbox, message, problem, standing, tls};
+use super::{Error, Store, bounce, complaint, daily, failure, judge, mailbox, message, problem, standing, tls};
 use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Auth, Item, MailHead, Reading, Records};
 use crate::source::{Fate, Origin, Refused, Reserved};
@@ -147,7 +147,8 @@ impl Store {
     /// Those of SQLite. Whether the batch was kept is then unknown until the file is opened again; offering the same
     /// messages again is harmless.
     pub fn commit(&mut self) -> Result<(), Error> {
-        self.connection.execute_batch("COMMIT").map_err(|source| {
+        let commit = daily::catch_up(&self.connection).and_then(|()| self.connection.execute_batch("COMMIT"));
+        commit.map_err(|source| {
             self.abandon();
             self.error(source)
         })

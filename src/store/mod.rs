@@ -6,6 +6,7 @@ pub mod backup;
 mod bounce;
 pub mod check;
 mod complaint;
+pub mod daily;
 mod events;
 pub mod exports;
 mod failure;
@@ -309,6 +310,6 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }

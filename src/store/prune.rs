@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, Params, params};
 use rustix::fs::statvfs;
 
-use super::{Error, Store};
+use super::{Error, Store, daily};
 
 /// Reports, complaints, bounces or messages taken away in one transaction.
 const BATCH: i64 = 200;
@@ -276,13 +276,14 @@ fn prune_reports(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusq
             break;
         }
         taken += records;
+        daily::leave(connection, id)?;
         // Those that point to it are of the same period.
         for sql in ["DELETE FROM report WHERE conflict_with = ?1", "DELETE FROM report WHERE id = ?1"] {
             pruned.reports += connection.prepare_cached(sql)?.execute(params![id])? as i64;
         }
         pruned.records += records;
     }
-    Ok(())
+    daily::forget_deleted(connection)
 }
 
 /// A suppression rests on its complaint: of that one stays that it was made, of which kind and through whom, and who was

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::daily;
 use crate::reading::MailHead;
 use crate::report::verification::{Verification, verify};
 
@@ -35,6 +36,10 @@ fn from_word(word: &str) -> Verification {
 
 /// Makes `id` the one of `identity` that stands.
 pub fn put(connection: &Connection, identity: &[u8], id: i64) -> rusqlite::Result<()> {
+    daily::follow(connection, identity, || stand(connection, identity, id))
+}
+
+fn stand(connection: &Connection, identity: &[u8], id: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE report SET conflict_with = ?2 WHERE identity = ?1 AND id <> ?2")?
         .execute(params![identity, id])?;
@@ -58,18 +63,27 @@ fn verification_of(connection: &Connection, id: i64) -> rusqlite::Result<Verific
 
 fn set(connection: &Connection, id: i64, verification: Verification) -> rusqlite::Result<()> {
     let identity: Vec<u8> = connection
-        .prepare_cached("UPDATE report SET verification = ?2 WHERE id = ?1 RETURNING identity")?
-        .query_row(params![id, verification.as_str()], |row| row.get(0))?;
+        .prepare_cached("SELECT identity FROM report WHERE id = ?1")?
+        .query_row(params![id], |row| row.get(0))?;
+    daily::follow(connection, &identity, || judge(connection, &identity, id, verification))?;
+    note_policy_domain(connection, id)
+}
+
+/// `id` is verified otherwise than before: perhaps another one of `identity` stands now.
+fn judge(connection: &Connection, identity: &[u8], id: i64, verification: Verification) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE report SET verification = ?2 WHERE id = ?1")?
+        .execute(params![id, verification.as_str()])?;
     let best: i64 = connection
         .prepare_cached(
             "SELECT id FROM report WHERE identity = ?1 \
              ORDER BY CASE verification WHEN 'verified' THEN 0 WHEN 'failed' THEN 2 ELSE 1 END, id LIMIT 1",
         )?
         .query_row(params![identity], |row| row.get(0))?;
-    if of(connection, &identity)?.is_none_or(|stands| stands.id != best) {
-        put(connection, &identity, best)?;
+    if of(connection, identity)?.is_none_or(|stands| stands.id != best) {
+        stand(connection, identity, best)?;
     }
-    note_policy_domain(connection, id)
+    Ok(())
 }
 
 /// Notes the policy domain of an aggregate report as ours, unless its mail failed.

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use dmarcdb::store::daily;
 use rusqlite::Connection;
 
 use crate::support::run::{Place, Ran, mail, report};
@@ -20,6 +21,7 @@ fn place() -> Place {
     // The reports are of 2025: to the doctor they came yesterday.
     let now = "CAST(strftime('%s', 'now') AS INTEGER)";
     vandalize(&place, &format!("UPDATE report SET begin_at = {now} - 172800, end_at = {now} - 86400"));
+    daily::rebuild(&Connection::open(place.path("db.sqlite")).unwrap()).unwrap();
     place
 }
 
@@ -61,6 +63,10 @@ fn every_contradiction_is_found() {
         ("sums", "UPDATE report SET messages = messages + 1"),
         ("sums", "UPDATE record SET messages = messages + 1"),
         ("sums", "DELETE FROM record WHERE report = 1"),
+        ("daily", "UPDATE daily_source SET messages = messages + 1"),
+        ("daily", "DELETE FROM daily_reporter"),
+        ("daily", "UPDATE daily_result SET day = day + 1"),
+        ("daily", "UPDATE report SET conflict_with = 1 WHERE conflict_with IS NULL AND id <> 1"),
         ("identities", "UPDATE report SET conflict_with = 1 WHERE conflict_with IS NULL AND id <> 1"),
         ("identities", "UPDATE report SET verification = 'verified' WHERE conflict_with IS NOT NULL"),
         ("identities", "UPDATE report SET verification = 'failed' WHERE conflict_with IS NULL"),

@@ -130,7 +130,9 @@ impl World {
         )?;
         let wrong = "SELECT count(*) FROM v_report r WHERE kind = 'aggregate' AND (records, messages) IS NOT
                        (SELECT count(*), coalesce(sum(messages), 0) FROM v_record WHERE report = r.id)";
-        must(number(&database, wrong) == 0, "a report whose records are not all there".into())
+        must(number(&database, wrong) == 0, "a report whose records are not all there".into())?;
+        let sums = dmarcdb::store::daily::differences(&database).unwrap();
+        must(sums.is_empty(), format!("daily sums: {sums:?}"))
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod config;
 mod corpus;
+mod daily;
 mod damage;
 mod doctor;
 mod exports;

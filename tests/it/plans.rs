@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("records.sql", "SCAN q", "the reasons of one record, in order"),
     ("records.sql", "SCAN k", "the DKIM results of one record, in order"),
     ("records.sql", "SCAN p", "the SPF results of one record, in order"),
+    ("daily/results.sql", "SCAN days", "the days of the window that have mail, each found through the primary key"),
     ("reporter/names.sql", "SCAN org", "a common table expression with one row for each reporter"),
     ("suppression/list.sql", "SCAN e", "the answer is the whole list of suppressions"),
     (

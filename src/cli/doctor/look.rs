@@ -113,6 +113,8 @@ pub fn meaning(check: &str, full: bool) -> &'static str {
         ("orphans", _) => "no row is left over",
         ("ledger", _) => "what messages are told to hold is there",
         ("sums", _) => "reports count what their records count",
+        ("daily", true) => "daily sums are those of the records, entry by entry",
+        ("daily", false) => "daily sums are those of the records",
         ("identities", _) => "of every report that came in several versions one stands",
         _ => "nothing found",
     }

@@ -268,6 +268,82 @@ CREATE TABLE reason (
   PRIMARY KEY (reason_set, ordinal)
 ) STRICT, WITHOUT ROWID;
 
+-- ---------------------------------------------------------------- daily sums
+
+-- What the records of counted aggregate reports add up to, so that a question about a window reads its days and not every
+-- record. The writer keeps them in the transaction of the records; they equal the sums over the rows, which `doctor` holds
+-- them to. The day of an entry is the UTC day on which its reports' period ends, in days since the epoch; a period that
+-- ends at midnight belongs to the day before. Begin and end are part of each key, so that a window that begins or ends
+-- within a day is exact, and a period of several days can be spread over them. Keys hold no NULL: 0 stands for a missing
+-- domain, organisation or set of reasons, -1 for a missing result. Foreign keys would be looked up with every write, and hold
+-- by themselves: what an entry names, a record names.
+
+-- Up to which report the sums are made.
+CREATE TABLE daily_state (
+  id     INTEGER PRIMARY KEY CHECK (id = 1),
+  report INTEGER NOT NULL                -- every report up to this number is in the sums, if it counts
+) STRICT;
+
+-- Messages by sending address.
+CREATE TABLE daily_source (
+  day        INTEGER NOT NULL,           -- the day
+  source     INTEGER NOT NULL,           -- record.source
+  end_at     INTEGER NOT NULL,           -- report.end_at
+  begin_at   INTEGER NOT NULL,           -- report.begin_at
+  verified   INTEGER NOT NULL CHECK (verified IN (0, 1)),  -- report.verification is `verified`
+  records    INTEGER NOT NULL,           -- how many records are in these sums
+  messages   INTEGER NOT NULL,           -- sum of their messages
+  dmarc_pass INTEGER NOT NULL,           -- of these with an aligned pass
+  dkim_pass  INTEGER NOT NULL,           -- by DKIM
+  spf_pass   INTEGER NOT NULL,           -- by SPF
+  unknown    INTEGER NOT NULL,           -- with neither, and a result that is absent
+  quarantine INTEGER NOT NULL,           -- disposition quarantine
+  reject     INTEGER NOT NULL,           -- disposition reject
+  forwarded  INTEGER NOT NULL,           -- with a reason forwarded, mailing_list or trusted_forwarder
+  dkim_any   INTEGER NOT NULL,           -- with a DKIM signature that passes, of whatever domain
+  spf_any    INTEGER NOT NULL,           -- with an SPF pass, of whatever domain
+  PRIMARY KEY (day, source, end_at, begin_at, verified)
+) STRICT, WITHOUT ROWID;
+
+-- Messages by reporter and policy domain.
+CREATE TABLE daily_reporter (
+  day        INTEGER NOT NULL,           -- the day
+  domain     INTEGER NOT NULL,           -- report.domain
+  org_name   INTEGER NOT NULL,           -- report.org_name
+  end_at     INTEGER NOT NULL,           -- report.end_at
+  begin_at   INTEGER NOT NULL,           -- report.begin_at
+  verified   INTEGER NOT NULL CHECK (verified IN (0, 1)),  -- report.verification is `verified`
+  reports    INTEGER NOT NULL,           -- how many reports are in these sums
+  records    INTEGER NOT NULL,           -- how many records; the others as in daily_source
+  messages   INTEGER NOT NULL,           -- sum of their messages
+  dmarc_pass INTEGER NOT NULL,           -- aligned pass
+  dkim_pass  INTEGER NOT NULL,           -- by DKIM
+  spf_pass   INTEGER NOT NULL,           -- by SPF
+  unknown    INTEGER NOT NULL,           -- with neither, and a result that is absent
+  quarantine INTEGER NOT NULL,           -- disposition quarantine
+  reject     INTEGER NOT NULL,           -- disposition reject
+  PRIMARY KEY (day, domain, org_name, end_at, begin_at, verified)
+) STRICT, WITHOUT ROWID;
+
+-- Messages by sending address, domains and results: all that a record tells but who received it and under which envelope.
+CREATE TABLE daily_result (
+  day         INTEGER NOT NULL,          -- the day
+  source      INTEGER NOT NULL,          -- record.source
+  domain      INTEGER NOT NULL,          -- report.domain
+  header_from INTEGER NOT NULL,          -- record.header_from
+  disposition INTEGER NOT NULL,          -- record.disposition
+  dkim        INTEGER NOT NULL,          -- record.dkim
+  spf         INTEGER NOT NULL,          -- record.spf
+  auth_set    INTEGER NOT NULL,          -- record.auth_set
+  reason_set  INTEGER NOT NULL,          -- record.reason_set
+  end_at      INTEGER NOT NULL,          -- report.end_at
+  begin_at    INTEGER NOT NULL,          -- report.begin_at
+  verified    INTEGER NOT NULL CHECK (verified IN (0, 1)),  -- report.verification is `verified`
+  records     INTEGER NOT NULL,          -- how many records are in this sum
+  messages    INTEGER NOT NULL,          -- sum of their messages
+  PRIMARY KEY (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, end_at, begin_at, verified)
+) STRICT, WITHOUT ROWID;
+
 -- ---------------------------------------------------------------- failure reports (RFC 6591, RFC 9991)
 
 CREATE TABLE failure (

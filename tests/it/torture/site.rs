@@ -399,6 +399,9 @@ impl Kept {
         if !db.table_exists(None, "report")? {
             return Ok(Ok(Kept::default()));
         }
+        if let Some(wrong) = dmarcdb::store::daily::differences(&db)?.pop() {
+            return Ok(Err(wrong));
+        }
         let mut kept = Kept::default();
         let mut reports = db.prepare(
             "SELECT report_id, count(*), sum(messages), \

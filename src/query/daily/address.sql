@@ -1,0 +1,2 @@
+-- One address.
+SELECT ip FROM address WHERE id = :id

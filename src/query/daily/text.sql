@@ -1,0 +1,2 @@
+-- One text.
+SELECT value FROM text WHERE id = :id

@@ -1,0 +1,11 @@
+-- All messages of a window together.
+SELECT CAST(total(d.messages) AS INTEGER) AS messages,
+       CAST(total(d.dmarc_pass) AS INTEGER) AS dmarc_pass,
+       CAST(total(d.dkim_pass) AS INTEGER) AS dkim_pass,
+       CAST(total(d.spf_pass) AS INTEGER) AS spf_pass,
+       CAST(total(d.unknown) AS INTEGER) AS unknown,
+       CAST(total(d.quarantine) AS INTEGER) AS quarantine,
+       CAST(total(d.reject) AS INTEGER) AS reject
+FROM daily_reporter d
+WHERE d.day >= :first AND d.day <= :last AND d.end_at >= :since AND d.end_at < :until AND (:verified = 0 OR d.verified)
+  AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))

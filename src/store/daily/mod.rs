@@ -1,0 +1,563 @@
+//! The daily sums: what the records of counted aggregate reports add up to, kept beside them in the same transaction.
+//!
+//! New reports are added when their batch is committed, all at once: the rows of a batch share most of their keys, and a
+//! report that loses its standing within the batch never enters. `daily_state` tells up to which report that is done, so
+//! a report that was never added is found whatever brought it. A report that is in already and stops counting, starts
+//! counting or goes is taken out or put in when that happens.
+
+mod compare;
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+pub use compare::differences;
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
+
+/// Entries held in memory before they are written: about 20 MB.
+const MOST: usize = 60_000;
+
+/// What stands in a key where there is no value.
+const NO_RESULT: i64 = -1;
+const NO_TEXT: i64 = 0;
+
+const SECONDS: i64 = 86_400;
+
+/// The UTC day of a period's end, in days since the epoch: one that ends at midnight belongs to the day before.
+pub fn day(end_at: i64) -> i64 {
+    end_at.saturating_sub(1).div_euclid(SECONDS)
+}
+
+/// Adds every report that is not in the sums yet.
+///
+/// # Errors
+/// Those of SQLite; the transaction is then to be given up.
+pub fn catch_up(connection: &Connection) -> rusqlite::Result<()> {
+    let done = done(connection)?;
+    let last: Option<i64> = connection.prepare_cached("SELECT max(id) FROM report")?.query_row([], |row| row.get(0))?;
+    match last {
+        Some(last) if last > done => {
+            add(connection, Reports { first: done + 1, last, verified: None, sign: 1 })?;
+            set_done(connection, last)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the sums anew.
+///
+/// # Errors
+/// Those of SQLite; the transaction is then to be given up.
+pub fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "DELETE FROM daily_source; DELETE FROM daily_reporter; DELETE FROM daily_result; DELETE FROM daily_state",
+    )?;
+    catch_up(connection)
+}
+
+/// Runs `change`, which changes which of the reports of `identity` count or how they are verified, and has the sums
+/// follow.
+///
+/// # Errors
+/// Those of SQLite; the savepoint is then to be given up.
+pub fn follow<T>(
+    connection: &Connection,
+    identity: &[u8],
+    change: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let before = standings(connection, identity)?;
+    let value = change()?;
+    let after = standings(connection, identity)?;
+    for (report, before) in before {
+        let after = after.get(&report).copied();
+        if after == Some(before) {
+            continue;
+        }
+        before.enter(connection, report, -1)?;
+        if let Some(after) = after {
+            after.enter(connection, report, 1)?;
+        }
+    }
+    Ok(value)
+}
+
+/// Takes the report out of the sums, which is about to be deleted.
+///
+/// # Errors
+/// Those of SQLite; the transaction is then to be given up.
+pub fn leave(connection: &Connection, report: i64) -> rusqlite::Result<()> {
+    let standing = connection
+        .prepare_cached(
+            "SELECT counted, verification = 'verified' FROM report WHERE id = ?1 AND kind = 'aggregate' \
+             AND id <= (SELECT report FROM daily_state)",
+        )?
+        .query_row([report], |row| Ok(Standing { counted: row.get(0)?, verified: row.get(1)? }))
+        .optional()?;
+    standing.map_or(Ok(()), |standing| standing.enter(connection, report, -1))
+}
+
+/// Numbers of reports that are gone may be given again.
+///
+/// # Errors
+/// Those of SQLite; the transaction is then to be given up.
+pub fn forget_deleted(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE daily_state SET report = min(report, coalesce((SELECT max(id) FROM report), 0))")?
+        .execute([])
+        .map(|_| ())
+}
+
+fn done(connection: &Connection) -> rusqlite::Result<i64> {
+    let done: Option<i64> =
+        connection.prepare_cached("SELECT report FROM daily_state")?.query_row([], |row| row.get(0)).optional()?;
+    Ok(done.unwrap_or(0))
+}
+
+fn set_done(connection: &Connection, report: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO daily_state (id, report) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET report = excluded.report",
+        )?
+        .execute([report])
+        .map(|_| ())
+}
+
+/// Whether a report is in the sums, and under which mark.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    counted: bool,
+    verified: bool,
+}
+
+impl Standing {
+    fn enter(self, connection: &Connection, report: i64, sign: i64) -> rusqlite::Result<()> {
+        if !self.counted {
+            return Ok(());
+        }
+        add(connection, Reports { first: report, last: report, verified: Some(self.verified), sign })
+    }
+}
+
+/// The aggregate reports of an identity that the sums are made up to.
+fn standings(connection: &Connection, identity: &[u8]) -> rusqlite::Result<BTreeMap<i64, Standing>> {
+    connection
+        .prepare_cached(
+            "SELECT id, counted, verification = 'verified' FROM report WHERE identity = ?1 AND kind = 'aggregate' \
+             AND id <= (SELECT report FROM daily_state)",
+        )?
+        .query_map(params![identity], |row| {
+            Ok((row.get(0)?, Standing { counted: row.get(1)?, verified: row.get(2)? }))
+        })?
+        .collect()
+}
+
+/// Which reports to put in or take out.
+struct Reports {
+    first: i64,
+    last: i64,
+    /// As what they were put in; `None`: as they are now, and only those that count now.
+    verified: Option<bool>,
+    /// 1 or -1.
+    sign: i64,
+}
+
+/// A period, as it ends each key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Period {
+    end_at: i64,
+    begin_at: i64,
+    verified: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct SourceKey {
+    day: i64,
+    source: i64,
+    period: Period,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ReporterKey {
+    day: i64,
+    domain: i64,
+    org_name: i64,
+    period: Period,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ResultKey {
+    day: i64,
+    source: i64,
+    domain: i64,
+    header_from: i64,
+    disposition: i64,
+    dkim: i64,
+    spf: i64,
+    auth_set: i64,
+    reason_set: i64,
+    period: Period,
+}
+
+/// How messages fared. A count is at most 2^31, so these cannot overflow by what is read.
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+    dkim_pass: i64,
+    spf_pass: i64,
+    unknown: i64,
+    quarantine: i64,
+    reject: i64,
+}
+
+impl Figures {
+    fn add(&mut self, record: &Record, sign: i64) {
+        let plus = |sum: &mut i64, holds: bool| {
+            if holds {
+                *sum = sum.saturating_add(record.messages.saturating_mul(sign));
+            }
+        };
+        let (dkim, spf) = (record.dkim == 1, record.spf == 1);
+        self.records += sign;
+        plus(&mut self.messages, true);
+        plus(&mut self.dmarc_pass, dkim || spf);
+        plus(&mut self.dkim_pass, dkim);
+        plus(&mut self.spf_pass, spf);
+        plus(&mut self.unknown, !dkim && !spf && (record.dkim == NO_RESULT || record.spf == NO_RESULT));
+        plus(&mut self.quarantine, record.disposition == 1);
+        plus(&mut self.reject, record.disposition == 2);
+    }
+}
+
+/// What a set of results or reasons says of the messages that have it.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    dkim_any: bool,
+    spf_any: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct SourceFigures {
+    figures: Figures,
+    forwarded: i64,
+    dkim_any: i64,
+    spf_any: i64,
+}
+
+/// The part of a report that every key has.
+#[derive(Clone, Copy)]
+struct Head {
+    id: i64,
+    period: Period,
+    domain: i64,
+    org_name: i64,
+}
+
+/// The part of a record that is summed up.
+struct Record {
+    source: i64,
+    messages: i64,
+    disposition: i64,
+    dkim: i64,
+    spf: i64,
+    header_from: i64,
+    auth_set: i64,
+    reason_set: i64,
+}
+
+impl Record {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
+        let result = |index: usize| row.get::<_, Option<i64>>(index).map(|value| value.unwrap_or(NO_RESULT));
+        let text = |index: usize| row.get::<_, Option<i64>>(index).map(|value| value.unwrap_or(NO_TEXT));
+        Ok(Record {
+            source: row.get(0)?,
+            messages: row.get(1)?,
+            disposition: result(2)?,
+            dkim: result(3)?,
+            spf: result(4)?,
+            header_from: text(5)?,
+            auth_set: row.get(6)?,
+            reason_set: text(7)?,
+        })
+    }
+}
+
+/// Sums on their way into the tables.
+struct Sums<'a> {
+    connection: &'a Connection,
+    sign: i64,
+    sources: HashMap<SourceKey, SourceFigures>,
+    reporters: HashMap<ReporterKey, (i64, Figures)>,
+    results: HashMap<ResultKey, (i64, i64)>,
+    auth_sets: HashMap<i64, Marks>,
+    reason_sets: HashMap<i64, bool>,
+}
+
+fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
+    let mut sums = Sums {
+        connection,
+        sign: reports.sign,
+        sources: HashMap::new(),
+        reporters: HashMap::new(),
+        results: HashMap::new(),
+        auth_sets: HashMap::new(),
+        reason_sets: HashMap::new(),
+    };
+    let mut heads = connection.prepare_cached(
+        "SELECT id, end_at, begin_at, coalesce(?3, verification = 'verified'), coalesce(domain, 0), coalesce(org_name, 0) \
+         FROM report WHERE id BETWEEN ?1 AND ?2 AND kind = 'aggregate' AND (counted OR ?3 IS NOT NULL) ORDER BY id",
+    )?;
+    let mut records = connection.prepare_cached(
+        "SELECT source, messages, disposition, dkim, spf, header_from, auth_set, reason_set FROM record WHERE report = ?1",
+    )?;
+    let mut heads = heads.query(params![reports.first, reports.last, reports.verified])?;
+    while let Some(row) = heads.next()? {
+        let period = Period { end_at: row.get(1)?, begin_at: row.get(2)?, verified: row.get(3)? };
+        let head = Head { id: row.get(0)?, period, domain: row.get(4)?, org_name: row.get(5)? };
+        sums.report(head, &mut records)?;
+    }
+    sums.write()
+}
+
+impl Sums<'_> {
+    fn report(&mut self, head: Head, records: &mut Statement<'_>) -> rusqlite::Result<()> {
+        let Head { id, period, domain, org_name } = head;
+        let day = day(period.end_at);
+        let mut all = Figures::default();
+        let mut rows = records.query([id])?;
+        while let Some(row) = rows.next()? {
+            let record = Record::read(row)?;
+            all.add(&record, self.sign);
+            self.record(day, &head, &record)?;
+            if self.sources.len() >= MOST || self.results.len() >= MOST {
+                self.write()?;
+            }
+        }
+        let (reports, sum) = self.reporters.entry(ReporterKey { day, domain, org_name, period }).or_default();
+        *reports += self.sign;
+        sum.plus(&all);
+        Ok(())
+    }
+
+    fn record(&mut self, day: i64, head: &Head, record: &Record) -> rusqlite::Result<()> {
+        let &Record { source, messages, disposition, dkim, spf, header_from, auth_set, reason_set } = record;
+        let (sign, period, domain) = (self.sign, head.period, head.domain);
+        let signed = messages.saturating_mul(sign);
+        let marks = known(&mut self.auth_sets, auth_set, || marks(self.connection, auth_set))?;
+        let forwarded = reason_set != NO_TEXT
+            && known(&mut self.reason_sets, reason_set, || tells_of_forwarding(self.connection, reason_set))?;
+        let sum = self.sources.entry(SourceKey { day, source, period }).or_default();
+        sum.figures.add(record, sign);
+        for (sum, holds) in
+            [(&mut sum.forwarded, forwarded), (&mut sum.dkim_any, marks.dkim_any), (&mut sum.spf_any, marks.spf_any)]
+        {
+            if holds {
+                *sum = sum.saturating_add(signed);
+            }
+        }
+        let key = ResultKey { day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, period };
+        let sum = self.results.entry(key).or_default();
+        sum.0 += sign;
+        sum.1 = sum.1.saturating_add(signed);
+        Ok(())
+    }
+
+    /// Writes what is held, in the order of the keys: neighbours share their page.
+    fn write(&mut self) -> rusqlite::Result<()> {
+        self.write_sources()?;
+        self.write_reporters()?;
+        self.write_results()
+    }
+
+    fn write_sources(&mut self) -> rusqlite::Result<()> {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO daily_source (day, source, end_at, begin_at, verified, records, messages, dmarc_pass, dkim_pass, \
+             spf_pass, unknown, quarantine, reject, forwarded, dkim_any, spf_any) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+             ON CONFLICT (day, source, end_at, begin_at, verified) DO UPDATE SET records = records + excluded.records, \
+             messages = messages + excluded.messages, dmarc_pass = dmarc_pass + excluded.dmarc_pass, \
+             dkim_pass = dkim_pass + excluded.dkim_pass, spf_pass = spf_pass + excluded.spf_pass, \
+             unknown = unknown + excluded.unknown, quarantine = quarantine + excluded.quarantine, \
+             reject = reject + excluded.reject, forwarded = forwarded + excluded.forwarded, \
+             dkim_any = dkim_any + excluded.dkim_any, spf_any = spf_any + excluded.spf_any",
+        )?;
+        let mut remove = self.connection.prepare_cached(
+            "DELETE FROM daily_source WHERE (day, source, end_at, begin_at, verified) = (?1, ?2, ?3, ?4, ?5) AND records = 0",
+        )?;
+        for (key, sum) in sorted(&mut self.sources) {
+            let SourceKey { day, source, period: Period { end_at, begin_at, verified } } = key;
+            let SourceFigures { figures: f, forwarded, dkim_any, spf_any } = sum;
+            upsert.execute(params![
+                day,
+                source,
+                end_at,
+                begin_at,
+                verified,
+                f.records,
+                f.messages,
+                f.dmarc_pass,
+                f.dkim_pass,
+                f.spf_pass,
+                f.unknown,
+                f.quarantine,
+                f.reject,
+                forwarded,
+                dkim_any,
+                spf_any
+            ])?;
+            if self.sign < 0 {
+                remove.execute(params![day, source, end_at, begin_at, verified])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_reporters(&mut self) -> rusqlite::Result<()> {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO daily_reporter (day, domain, org_name, end_at, begin_at, verified, reports, records, messages, \
+             dmarc_pass, dkim_pass, spf_pass, unknown, quarantine, reject) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+             ON CONFLICT (day, domain, org_name, end_at, begin_at, verified) DO UPDATE SET reports = reports + excluded.reports, \
+             records = records + excluded.records, messages = messages + excluded.messages, \
+             dmarc_pass = dmarc_pass + excluded.dmarc_pass, dkim_pass = dkim_pass + excluded.dkim_pass, \
+             spf_pass = spf_pass + excluded.spf_pass, unknown = unknown + excluded.unknown, \
+             quarantine = quarantine + excluded.quarantine, reject = reject + excluded.reject",
+        )?;
+        let mut remove = self.connection.prepare_cached(
+            "DELETE FROM daily_reporter \
+             WHERE (day, domain, org_name, end_at, begin_at, verified) = (?1, ?2, ?3, ?4, ?5, ?6) AND reports = 0",
+        )?;
+        for (key, (reports, f)) in sorted(&mut self.reporters) {
+            let ReporterKey { day, domain, org_name, period: Period { end_at, begin_at, verified } } = key;
+            upsert.execute(params![
+                day,
+                domain,
+                org_name,
+                end_at,
+                begin_at,
+                verified,
+                reports,
+                f.records,
+                f.messages,
+                f.dmarc_pass,
+                f.dkim_pass,
+                f.spf_pass,
+                f.unknown,
+                f.quarantine,
+                f.reject
+            ])?;
+            if self.sign < 0 {
+                remove.execute(params![day, domain, org_name, end_at, begin_at, verified])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_results(&mut self) -> rusqlite::Result<()> {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO daily_result (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, end_at, \
+             begin_at, verified, records, messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+             ON CONFLICT (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, end_at, begin_at, \
+             verified) DO UPDATE SET records = records + excluded.records, messages = messages + excluded.messages",
+        )?;
+        let mut remove = self.connection.prepare_cached(
+            "DELETE FROM daily_result WHERE (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, \
+             end_at, begin_at, verified) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) AND records = 0",
+        )?;
+        for (key, (records, messages)) in sorted(&mut self.results) {
+            let ResultKey { day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, period } =
+                key;
+            let Period { end_at, begin_at, verified } = period;
+            upsert.execute(params![
+                day,
+                source,
+                domain,
+                header_from,
+                disposition,
+                dkim,
+                spf,
+                auth_set,
+                reason_set,
+                end_at,
+                begin_at,
+                verified,
+                records,
+                messages
+            ])?;
+            if self.sign < 0 {
+                remove.execute(params![
+                    day,
+                    source,
+                    domain,
+                    header_from,
+                    disposition,
+                    dkim,
+                    spf,
+                    auth_set,
+                    reason_set,
+                    end_at,
+                    begin_at,
+                    verified
+                ])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Figures {
+    fn plus(&mut self, other: &Figures) {
+        let plus = |sum: &mut i64, more: i64| *sum = sum.saturating_add(more);
+        plus(&mut self.records, other.records);
+        plus(&mut self.messages, other.messages);
+        plus(&mut self.dmarc_pass, other.dmarc_pass);
+        plus(&mut self.dkim_pass, other.dkim_pass);
+        plus(&mut self.spf_pass, other.spf_pass);
+        plus(&mut self.unknown, other.unknown);
+        plus(&mut self.quarantine, other.quarantine);
+        plus(&mut self.reject, other.reject);
+    }
+}
+
+/// Empties the map.
+fn sorted<K: Ord + Copy + Hash, V>(sums: &mut HashMap<K, V>) -> Vec<(K, V)> {
+    let mut all: Vec<(K, V)> = sums.drain().collect();
+    all.sort_unstable_by_key(|(key, _)| *key);
+    all
+}
+
+/// What is known of a set, looked up at most once while it is held.
+fn known<V: Copy>(
+    cache: &mut HashMap<i64, V>,
+    set: i64,
+    look_up: impl FnOnce() -> rusqlite::Result<V>,
+) -> rusqlite::Result<V> {
+    if let Some(value) = cache.get(&set) {
+        return Ok(*value);
+    }
+    let value = look_up()?;
+    if cache.len() >= MOST {
+        cache.clear();
+    }
+    cache.insert(set, value);
+    Ok(value)
+}
+
+fn marks(connection: &Connection, auth_set: i64) -> rusqlite::Result<Marks> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM dkim_result WHERE auth_set = ?1 AND result = 'pass'), \
+             EXISTS (SELECT 1 FROM spf_result WHERE auth_set = ?1 AND result = 'pass')",
+        )?
+        .query_row([auth_set], |row| Ok(Marks { dkim_any: row.get(0)?, spf_any: row.get(1)? }))
+}
+
+fn tells_of_forwarding(connection: &Connection, reason_set: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM reason WHERE reason_set = ?1 \
+             AND type IN ('forwarded', 'mailing_list', 'trusted_forwarder'))",
+        )?
+        .query_row([reason_set], |row| row.get(0))
+}

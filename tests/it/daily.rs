@@ -1,0 +1,159 @@
+//! The daily sums follow whatever happens to reports: each step ends with sums that equal those of the rows.
+
+use std::collections::BTreeSet;
+
+use dmarcdb::store::daily;
+use rusqlite::Connection;
+
+use crate::support::run::Place;
+
+/// A report in a mail. Its id, count, addresses and the word of the own server hang on `number`, so that of a few dozens
+/// many are versions of one another, sent again, forged, or verified only later.
+fn mail(number: u64) -> String {
+    let (id, messages, day) = (number % 5, 1 + number / 5 % 3, number % 3);
+    let field = match number / 7 % 4 {
+        0 => "Authentication-Results: mx.example.com; dmarc=pass header.from=receiver.example\r\n",
+        1 => "Authentication-Results: mx.example.com; dmarc=fail header.from=receiver.example\r\n",
+        2 => "Authentication-Results: other.example; dmarc=pass header.from=receiver.example\r\n",
+        _ => "",
+    };
+    let end = 1_755_648_000 + day as i64 * 86_400 + [0, 86_399, 40_000][id as usize % 3];
+    let begin = end - [86_400, 86_399, 6 * 86_400][id as usize % 3];
+    let rows: String = (0..=number % 4).map(|row| record(row, messages)).collect();
+    format!(
+        "{field}From: dmarc@receiver.example\r\nSubject: {number}\r\nMIME-Version: 1.0\r\nContent-Type: text/xml\r\n\r\n\
+         <?xml version=\"1.0\"?><feedback><report_metadata><org_name>receiver.example</org_name><email>dmarc@receiver.example\
+         </email><report_id>r{id}.{day}</report_id><date_range><begin>{begin}</begin><end>{end}</end></date_range>\
+         </report_metadata><policy_published><domain>example.com</domain><p>none</p></policy_published>{rows}</feedback>\r\n"
+    )
+}
+
+fn record(number: u64, messages: u64) -> String {
+    let (results, reason) = match number {
+        0 => ("<dkim>pass</dkim><spf>fail</spf>", ""),
+        1 => ("<dkim>fail</dkim>", "<reason><type>forwarded</type></reason>"),
+        2 => ("<dkim>fail</dkim><spf>fail</spf>", "<reason><type>local_policy</type></reason>"),
+        _ => ("<spf>pass</spf>", ""),
+    };
+    let disposition = ["none", "quarantine", "reject", "none"][number as usize];
+    let word = if number.is_multiple_of(2) { "pass" } else { "fail" };
+    format!(
+        "<record><row><source_ip>192.0.2.{number}</source_ip><count>{messages}</count><policy_evaluated><disposition>\
+         {disposition}</disposition>{results}{reason}</policy_evaluated></row><identifiers><header_from>a{number}.example.com\
+         </header_from></identifiers><auth_results><dkim><domain>example.org</domain><selector>s</selector><result>{word}\
+         </result></dkim><spf><domain>example.net</domain><result>{word}</result></spf></auth_results></record>"
+    )
+}
+
+/// Every entry of the three tables.
+fn entries(connection: &Connection) -> Vec<String> {
+    let tables = ["daily_source", "daily_reporter", "daily_result"];
+    let mut all = Vec::new();
+    for table in tables {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = statement.column_count();
+        let read =
+            |row: &rusqlite::Row<'_>| (0..columns).map(|at| row.get::<_, i64>(at)).collect::<Result<Vec<_>, _>>();
+        let rows = statement.query_map([], |row| read(row)).unwrap();
+        all.extend(rows.map(|row| format!("{table} {:?}", row.unwrap())));
+    }
+    all
+}
+
+#[track_caller]
+fn hold(place: &Place, step: &str) {
+    let path = place.path("db.sqlite");
+    let connection = Connection::open(&path).unwrap();
+    assert_eq!(daily::differences(&connection).unwrap(), Vec::<String>::new(), "{step}");
+    let kept = entries(&connection);
+    connection.execute_batch("BEGIN").unwrap();
+    daily::rebuild(&connection).unwrap();
+    let anew = entries(&connection);
+    connection.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(kept, anew, "{step}");
+    place
+        .run(&["doctor", "--full", "--format", "ndjson"])
+        .stdout
+        .lines()
+        .filter(|line| line.contains("daily"))
+        .for_each(|line| assert!(line.contains("\"ok\""), "{step}: {line}"));
+}
+
+#[test]
+fn sums_follow_versions_verification_and_pruning() {
+    let place = Place::new();
+    place.write("config.toml", "authserv_id = \"mx.example.com\"\n");
+    place.write("other.toml", "authserv_id = \"other.example\"\n");
+    place.write("none.toml", "");
+    // The order of 60 mails, in runs of seven, read by what three servers say.
+    let order: Vec<u64> = (0..60).map(|step| step * 37 % 60).collect();
+    let mut verified = BTreeSet::new();
+    for (run, numbers) in order.chunks(7).enumerate() {
+        for number in numbers {
+            place.write(&format!("{run}/{number}.eml"), mail(*number));
+        }
+        let config = ["none.toml", "config.toml", "other.toml"][run % 3];
+        place.run(&["--config", config, "-q", "ingest", &run.to_string()]).expect(0);
+        hold(&place, &format!("run {run}"));
+        // Seen before; now another server is believed.
+        if run > 1 {
+            place.run(&["--config", "config.toml", "-q", "ingest", &(run - 2).to_string()]).expect(0);
+            hold(&place, &format!("run {run}, again"));
+        }
+        let count = "SELECT count(*) FROM daily_source WHERE verified";
+        verified.insert(place.database().query_row(count, [], |row| row.get::<_, i64>(0)).unwrap());
+    }
+    assert!(verified.len() > 2, "verification changes: {verified:?}");
+    let conflicts = "SELECT count(*) FROM report WHERE conflict_with IS NOT NULL";
+    assert!(place.database().query_row(conflicts, [], |row| row.get::<_, i64>(0)).unwrap() > 5);
+
+    // A day goes, then all; the numbers of reports that are gone are given again.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    for before in [1_755_648_000 + 86_400 + 1, 1_755_648_000 + 10 * 86_400] {
+        let days = (now - before) / 86_400;
+        place.run(&["prune", "--keep", &format!("{days}d")]).expect(0);
+        hold(&place, "pruned");
+    }
+    assert!(entries(&place.database()).is_empty(), "{:?}", entries(&place.database()));
+    for number in 0..4 {
+        place.write(&format!("last/{number}.eml"), mail(number).replace("<report_id>", "<report_id>last"));
+    }
+    place.run(&["-q", "ingest", "last"]).expect(0);
+    hold(&place, "after all was pruned");
+    assert!(!entries(&place.database()).is_empty());
+}
+
+#[test]
+fn a_report_that_is_solved_later_enters_the_sums() {
+    let place = Place::new();
+    let mail = mail(3);
+    // Past a limit of the first run, within that of the second.
+    place.write("tight.toml", "[limits]\nrecords = 1\n");
+    place.write("a.eml", &mail);
+    place.run(&["--config", "tight.toml", "-q", "ingest", "a.eml"]).expect(65);
+    hold(&place, "refused");
+    assert!(entries(&place.database()).is_empty());
+    place.run(&["problems", "retry"]).expect(0);
+    hold(&place, "retried");
+    assert!(!entries(&place.database()).is_empty());
+}
+
+#[test]
+fn a_wrong_sum_is_found() {
+    for sql in [
+        "UPDATE daily_source SET messages = messages + 1",
+        "UPDATE daily_source SET dkim_any = dkim_any + 1",
+        "UPDATE daily_reporter SET reports = reports + 1",
+        "DELETE FROM daily_result WHERE source = (SELECT max(source) FROM daily_result)",
+        "UPDATE report SET conflict_with = id WHERE id = 1",
+        "UPDATE record SET source = 2 WHERE source = 1",
+    ] {
+        let place = Place::new();
+        place.write("a.eml", mail(3));
+        place.run(&["-q", "ingest", "a.eml"]).expect(0);
+        hold(&place, "at first");
+        let connection = Connection::open(place.path("db.sqlite")).unwrap();
+        connection.execute_batch(sql).unwrap();
+        assert!(!daily::differences(&connection).unwrap().is_empty(), "{sql}");
+    }
+}
