@@ -14,7 +14,7 @@ impl Random {
         Random(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,12 +23,12 @@ impl Random {
     }
 
     /// Below `n`.
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
     /// True `percent` times in a hundred.
-    fn chance(&mut self, percent: u64) -> bool {
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
@@ -215,6 +215,16 @@ pub fn packed(random: &mut Random, report: &Report) -> (Vec<u8>, &'static str) {
         0..=5 => (mail(report, "application/gzip", &format!("{name}.gz"), &gzip(&report.xml)), "eml"),
         6..=8 => (mail(report, "application/zip", &format!("{name}.zip"), &zip(&name, &report.xml)), "eml"),
         _ => (gzip(&report.xml), "xml.gz"),
+    }
+}
+
+/// The report as mail, with gzip or zip in it.
+pub fn mailed(random: &mut Random, report: &Report) -> Vec<u8> {
+    let Head { domain, begin_at, end_at, .. } = report.head;
+    let name = format!("receiver.example!{domain}!{begin_at}!{end_at}.xml");
+    match random.below(3) {
+        0 | 1 => mail(report, "application/gzip", &format!("{name}.gz"), &gzip(&report.xml)),
+        _ => mail(report, "application/zip", &format!("{name}.zip"), &zip(&name, &report.xml)),
     }
 }
 

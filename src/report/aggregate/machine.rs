@@ -121,6 +121,7 @@ impl Machine {
     }
 
     /// An element begins. Whether its name is what [`Machine::name`] says.
+    #[inline]
     pub fn start(&mut self, start: &BytesStart<'_>, at: u64, limits: &Limits) -> Result<bool, Refusal> {
         if self.open.len() >= limits.xml_depth {
             return Err(too_deep(limits.xml_depth, at));
@@ -154,6 +155,7 @@ impl Machine {
         Ok(name == element.name())
     }
 
+    #[inline]
     fn begin(&mut self, element: Element, start: &BytesStart<'_>, limits: &Limits) -> Result<(), Refusal> {
         if element.holds_text() {
             self.text.clear();
@@ -226,6 +228,7 @@ impl Machine {
     }
 
     /// The innermost element ends, with `rest` as the last piece of its text. A chunk, when one is full.
+    #[inline]
     pub fn end(&mut self, rest: &str, at: u64, limits: &Limits) -> Result<Option<Chunk>, Refusal> {
         let Some(&element) = self.open.last() else {
             return Ok(None);
@@ -295,6 +298,7 @@ impl Machine {
     }
 
     /// An element that holds text is over.
+    #[inline]
     fn leaf(&mut self, element: Element, text: &str) {
         if self.recalled(element, text) {
             return;

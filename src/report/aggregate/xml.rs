@@ -280,6 +280,7 @@ impl<'a> Driver<'a> {
         self.outside + self.machine.depth()
     }
 
+    #[inline]
     fn start(&mut self, start: &BytesStart<'_>, at: u64) -> Result<(), Refusal> {
         if !self.machine.inside() {
             let name = start.name();
@@ -318,6 +319,7 @@ impl<'a> Driver<'a> {
     }
 
     /// An end tag, after `text`.
+    #[inline]
     fn close(&mut self, text: &str, tag: &str, at: u64) -> Result<(), Refusal> {
         let depth = self.depth();
         let name = tag.trim_ascii_end();
@@ -336,6 +338,7 @@ impl<'a> Driver<'a> {
     }
 
     /// The innermost element ends.
+    #[inline]
     fn end_element(&mut self, text: &str, at: u64) -> Result<(), Refusal> {
         self.names.close(self.depth());
         if !self.machine.inside() {

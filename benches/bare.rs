@@ -1,0 +1,154 @@
+//! The least that keeping a report costs: its rows into the same schema, with prepared statements and nothing else. The
+//! floor of what is kept, and how a database of any size is made.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+
+use crate::generate::{self, Head, Row};
+
+/// Thirty-two bytes that no other number has.
+pub fn digest(number: u64) -> [u8; 32] {
+    let mut digest = [0; 32];
+    for (index, part) in digest.chunks_mut(8).enumerate() {
+        part.copy_from_slice(&(number ^ (index as u64) << 60).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+    }
+    digest
+}
+
+/// Ids given to words by their first use, and the statement that stores a new one.
+struct Words<'a> {
+    ids: HashMap<String, i64>,
+    insert: rusqlite::Statement<'a>,
+}
+
+impl<'a> Words<'a> {
+    fn new(db: &'a Connection, sql: &str) -> Self {
+        Words { ids: HashMap::new(), insert: db.prepare(sql).expect(sql) }
+    }
+
+    fn id(&mut self, word: &str) -> i64 {
+        if let Some(id) = self.ids.get(word) {
+            return *id;
+        }
+        let id = self.insert.insert([word]).expect("a word");
+        self.ids.insert(word.to_owned(), id);
+        id
+    }
+}
+
+/// Prepared statements for all that belongs to a report.
+pub struct Bare<'a> {
+    text: Words<'a>,
+    address: Words<'a>,
+    auth_sets: HashMap<(i64, i64, &'static str, bool, bool), i64>,
+    auth_set: rusqlite::Statement<'a>,
+    forwarding: i64,
+    message: rusqlite::Statement<'a>,
+    report: rusqlite::Statement<'a>,
+    aggregate: rusqlite::Statement<'a>,
+    record: rusqlite::Statement<'a>,
+    dkim: rusqlite::Statement<'a>,
+    spf: rusqlite::Statement<'a>,
+}
+
+impl<'a> Bare<'a> {
+    /// For a database that holds the schema and nothing else.
+    pub fn new(db: &'a Connection) -> Bare<'a> {
+        let prepare = |sql: &str| db.prepare(sql).expect(sql);
+        db.execute_batch(
+            "INSERT INTO reason_set (id, digest) VALUES (1, x'00');
+             INSERT INTO reason (reason_set, ordinal, type) VALUES (1, 0, 'local_policy')",
+        )
+        .expect("a reason");
+        Bare {
+            text: Words::new(db, "INSERT INTO text (value) VALUES (?)"),
+            address: Words::new(db, "INSERT INTO address (ip) VALUES (?)"),
+            auth_sets: HashMap::new(),
+            auth_set: prepare("INSERT INTO auth_set (digest) VALUES (?)"),
+            forwarding: 1,
+            message: prepare(
+                "INSERT INTO message (sha256, origin, seen_at, bytes, outcome, message_id, from_address, subject, sent_at, auth)
+                 VALUES (?, ?, ?, 3000, 'stored', ?, ?, ?, ?, 'none')",
+            ),
+            report: prepare(
+                "INSERT INTO report (kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at,
+                   identity, content_hash, records_seen, records, messages)
+                 VALUES ('aggregate', ?, '2/report.xml', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ),
+            aggregate: prepare(
+                "INSERT INTO aggregate (report, version, p, sp, adkim, aspf, pct)
+                 VALUES (?, '1.0', 'quarantine', 'quarantine', 'r', 'r', 100)",
+            ),
+            record: prepare(
+                "INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from,
+                   auth_set, reason_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ),
+            dkim: prepare(
+                "INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)",
+            ),
+            spf: prepare(
+                "INSERT INTO spf_result (auth_set, ordinal, domain, scope, result) VALUES (?, 0, ?, 'mfrom', ?)",
+            ),
+        }
+    }
+
+    /// Keeps report number `number`; its row.
+    pub fn keep(&mut self, number: u64, head: &Head, rows: &[Row]) -> i64 {
+        let digest = digest(number);
+        let Head { org_name, org_email, report_id, domain, begin_at, end_at } = head;
+        let origin = format!("imap://reports/INBOX;uidvalidity=1690000000;uid={number}");
+        let subject = format!("Report Domain: {domain} Submitter: receiver.example Report-ID: <{report_id}>");
+        let message_id = format!("{report_id}@receiver.example");
+        let message = params![digest, origin, end_at, message_id, org_email, subject, end_at];
+        let message = self.message.insert(message).expect("message");
+        let (org_name, org_email, domain) = (self.text.id(org_name), self.text.id(org_email), self.text.id(domain));
+        let (records, messages) = (rows.len() as i64, rows.iter().map(|row| row.messages).sum::<i64>());
+        let values = params![
+            message, org_name, org_email, report_id, domain, begin_at, end_at, digest, digest, records, records,
+            messages
+        ];
+        let report = self.report.insert(values).expect("report");
+        self.aggregate.execute([report]).expect("aggregate");
+        for (ordinal, row) in rows.iter().enumerate() {
+            self.record(report, ordinal, row);
+        }
+        report
+    }
+
+    fn record(&mut self, report: i64, ordinal: usize, row: &Row) {
+        let source = self.address.id(&row.source_ip);
+        let (header_from, envelope_from) = (self.text.id(row.header_from), self.text.id(&row.envelope_from));
+        let auth_set = self.auth_set(row, header_from, envelope_from);
+        let reason_set = row.forwarded.then_some(self.forwarding);
+        let ordinal = ordinal as i64;
+        let values = params![
+            report,
+            ordinal,
+            source,
+            row.messages,
+            row.disposition,
+            row.dkim,
+            row.spf,
+            header_from,
+            envelope_from,
+            auth_set,
+            reason_set
+        ];
+        self.record.execute(values).expect("record");
+    }
+
+    fn auth_set(&mut self, row: &Row, header_from: i64, envelope_from: i64) -> i64 {
+        let key = (header_from, envelope_from, row.selector, row.dkim, row.spf);
+        if let Some(known) = self.auth_sets.get(&key) {
+            return *known;
+        }
+        let digest = digest(self.auth_sets.len() as u64);
+        let auth_set = self.auth_set.insert([&digest[..16]]).expect("auth_set");
+        self.auth_sets.insert(key, auth_set);
+        let selector = self.text.id(row.selector);
+        self.dkim.execute(params![auth_set, header_from, selector, generate::word(row.dkim)]).expect("dkim");
+        self.spf.execute(params![auth_set, envelope_from, generate::word(row.spf)]).expect("spf");
+        auth_set
+    }
+}

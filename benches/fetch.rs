@@ -1,0 +1,152 @@
+//! `fetch` beside its floor: a client that asks a real Dovecot on loopback for every message and drops the bytes. In one
+//! run, in turns, without TLS: so the floor is as low as it can be. `cargo bench --bench fetch`; a number says how many
+//! messages (20 000 unless said), `--full` adds a mailbox of 100 000 for the memory it takes.
+
+#[path = "../tests/it/support/dovecot.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod dovecot;
+#[allow(dead_code, reason = "the generator is complete, whatever is measured")]
+mod generate;
+#[allow(dead_code, reason = "shared with the other benchmarks")]
+mod program;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read as _, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Instant;
+
+use dovecot::Dovecot;
+use generate::Random;
+use serde_json::json;
+
+const SEED: u64 = 20_260_803;
+const ROUNDS: u32 = 3;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("measures nothing unless run by `cargo bench`");
+        return;
+    }
+    let messages = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(20_000);
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fetch");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).expect("target/tmp/fetch");
+    let mut figures = vec![compare(&dir, messages)];
+    if arguments.iter().any(|argument| argument == "--full") {
+        figures.push(memory(&dir, 100_000));
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target").join("fetch.json");
+    let text = serde_json::to_string_pretty(&json!({ "seed": SEED, "figures": figures })).expect("JSON");
+    fs::write(&path, text + "\n").expect("target/fetch.json");
+    println!("written to {}", path.display());
+    let _ = fs::remove_dir_all(&dir);
+}
+
+/// A server with that many reports in alice's INBOX; their records and bytes.
+fn server(messages: u64) -> (Dovecot, u64, u64) {
+    let server = Dovecot::start();
+    let maildir = server.create_folder("alice", "INBOX");
+    let mut random = Random::new(SEED);
+    let (mut records, mut bytes) = (0, 0);
+    for number in 0..messages {
+        let report = generate::report(&mut random, number, None);
+        let mail = generate::mailed(&mut random, &report);
+        records += report.rows.len() as u64;
+        bytes += mail.len() as u64;
+        fs::write(maildir.join("new").join(format!("{}.M{number}P1.bench", 1_700_000_000 + number)), mail)
+            .expect("a mail");
+    }
+    // Gives all of it to the user of the server.
+    server.create_folder("alice", "INBOX");
+    (server, records, bytes)
+}
+
+fn compare(dir: &Path, messages: u64) -> serde_json::Value {
+    eprintln!("making {messages} messages …");
+    let (server, records, bytes) = server(messages);
+    // The first to come moves the mail from new to cur and writes the index.
+    bare(&server);
+    let (mut floor, mut ours, mut peak) = (f64::MAX, f64::MAX, 0);
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        assert!(bare(&server) >= bytes);
+        floor = floor.min(start.elapsed().as_secs_f64());
+        let ran = fetch(dir, &server, messages, records);
+        ours = ours.min(ran.seconds);
+        peak = peak.max(ran.peak);
+    }
+    let ratio = ours / floor;
+    println!("fetch of {messages} messages, {records} records, {:.1} MB", bytes as f64 / 1e6);
+    println!(
+        "  {ours:.2} s; bare transfer {floor:.2} s; ratio {ratio:.2} (target <= 1.2); peak {:.1} MB",
+        peak as f64 / 1e6
+    );
+    json!({"figure": format!("fetch {messages} messages"), "unit": "s", "measured": ours, "floor": floor, "ratio": ratio,
+        "peak_bytes": peak, "target": "ratio <= 1.2"})
+}
+
+fn memory(dir: &Path, messages: u64) -> serde_json::Value {
+    eprintln!("making {messages} messages …");
+    let (server, records, _) = server(messages);
+    let ran = fetch(dir, &server, messages, records);
+    let megabytes = ran.peak as f64 / 1e6;
+    println!("fetch of {messages} messages: {:.1} s, peak {megabytes:.1} MB (target < 100)", ran.seconds);
+    json!({"figure": format!("fetch {messages} messages, peak memory"), "unit": "MB", "measured": megabytes, "target": "< 100"})
+}
+
+/// Fetches everything into a fresh database.
+fn fetch(dir: &Path, server: &Dovecot, messages: u64, records: u64) -> program::Ran {
+    let db = dir.join("fetch.sqlite");
+    program::remove(&db);
+    fs::write(dir.join("password"), "alice-pw\n").expect("a password");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(dir.join("password"), mode).expect("a mode");
+    let config = dir.join("config.toml");
+    let text = format!(
+        "run_messages = 1000000\n[[account]]\nname = \"bench\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n\
+         user = \"alice\"\npassword_file = {:?}\nfolders = [\"INBOX\"]\nafter = \"keep\"\n",
+        server.imap,
+        dir.join("password")
+    );
+    fs::write(&config, text).expect("a configuration");
+    let config = config.to_str().expect("UTF-8");
+    let ran = program::run(&db, &["--config", config, "-q", "fetch", "--format", "json"]);
+    let tally = ran.json();
+    assert_eq!((tally["messages"].as_u64(), tally["records"].as_u64()), (Some(messages), Some(records)), "{tally}");
+    ran
+}
+
+/// The least a client can do: one command for all messages, and no look at what comes. Its bytes.
+fn bare(server: &Dovecot) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.imap)).expect("a connection");
+    let mut from = BufReader::with_capacity(64 << 10, stream.try_clone().expect("a socket"));
+    let mut line = String::new();
+    from.read_line(&mut line).expect("a greeting");
+    for command in ["a1 LOGIN alice alice-pw", "a2 EXAMINE INBOX"] {
+        write!(stream, "{command}\r\n").expect("a command");
+        while !line.starts_with(&command[..2]) {
+            line.clear();
+            from.read_line(&mut line).expect("an answer");
+        }
+        assert!(line.contains(" OK"), "{line}");
+    }
+    write!(stream, "a3 UID FETCH 1:* (UID BODY.PEEK[])\r\n").expect("a command");
+    let (mut bytes, mut dropped) = (0, vec![0; 64 << 10]);
+    loop {
+        line.clear();
+        from.read_line(&mut line).expect("an answer");
+        if line.starts_with("a3 ") {
+            assert!(line.starts_with("a3 OK"), "{line}");
+            return bytes;
+        }
+        let literal = line.trim_end().strip_suffix('}').and_then(|line| line.rsplit_once('{')?.1.parse::<u64>().ok());
+        let mut left = literal.unwrap_or(0);
+        bytes += left;
+        while left > 0 {
+            let most = dropped.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= from.read(&mut dropped[..most]).expect("a message") as u64;
+        }
+    }
+}

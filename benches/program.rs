@@ -1,0 +1,76 @@
+//! Running the binary, with the time it takes and the most memory it holds.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const DMARCDB: &str = env!("CARGO_BIN_EXE_dmarcdb");
+
+/// What a run came to.
+pub struct Ran {
+    pub seconds: f64,
+    /// The most bytes that were resident.
+    pub peak: u64,
+    /// Standard output.
+    pub answer: String,
+}
+
+impl Ran {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.answer).unwrap_or_else(|error| panic!("{error}: {}", self.answer))
+    }
+}
+
+/// Runs the binary on the database `db`.
+pub fn run(db: &Path, arguments: &[&str]) -> Ran {
+    let start = Instant::now();
+    let mut child = Command::new(DMARCDB)
+        .env_clear()
+        .env("HOME", db.parent().expect("a folder"))
+        .arg("--db")
+        .arg(db)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the binary runs");
+    let mut out = child.stdout.take().expect("a pipe");
+    let reading = thread::spawn(move || {
+        let mut answer = String::new();
+        out.read_to_string(&mut answer).expect("an answer");
+        answer
+    });
+    let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
+    let mut peak = 0;
+    let status = loop {
+        peak = peak.max(peak_bytes(&status_file).unwrap_or_default());
+        match child.try_wait().expect("a child") {
+            Some(status) => break status,
+            None => thread::sleep(Duration::from_micros(500)),
+        }
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(status.success(), "{arguments:?}: {status}");
+    Ran { seconds, peak, answer: reading.join().expect("an answer") }
+}
+
+/// `VmHWM`: the most that was ever resident. It only grows, so the last look before the end is the peak but for little.
+fn peak_bytes(status: &Path) -> Option<u64> {
+    let text = fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// Removes a database and what SQLite and the store keep beside it.
+pub fn remove(db: &Path) {
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let mut path = db.as_os_str().to_owned();
+        path.push(suffix);
+        let _ = fs::remove_file(path);
+    }
+}
