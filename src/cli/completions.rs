@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use clap::{CommandFactory, ValueEnum};
+use clap::ValueEnum;
 use clap_complete::Shell;
 
-use super::{Cli, Context, Error, Status, answer};
+use super::{Context, Error, Status, answer, manual};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +46,7 @@ pub fn run(_context: &Context, args: Args) -> Result<Status, Error> {
     };
     // Into memory first: the generator panics where it cannot write, and a closed pipe is no error.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "dmarcdb", &mut script);
+    clap_complete::generate(shell, &mut manual::command(), "dmarcdb", &mut script);
     let mut out = answer::stdout();
     out.write_all(&script)?;
     out.flush()?;

@@ -4,9 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::CommandFactory;
-
-use super::{Cli, Context, Error, Status, answer};
+use super::{Context, Error, Status, answer, manual};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +25,7 @@ pub struct Args {
 /// # Errors
 /// As the exit statuses say.
 pub fn run(_context: &Context, args: Args) -> Result<Status, Error> {
-    let command = Cli::command().disable_help_subcommand(true);
+    let command = manual::command().disable_help_subcommand(true);
     if let Some(directory) = args.out {
         fs::create_dir_all(&directory)
             .and_then(|()| clap_mangen::generate_to(command, &directory))

@@ -14,6 +14,7 @@ pub mod ingest;
 pub mod label;
 pub mod login;
 pub mod man;
+pub mod manual;
 pub mod messages;
 pub mod notify;
 pub mod problems;
@@ -38,7 +39,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit, umask};
 
@@ -254,7 +255,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match manual::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { Status::Usage } else { Status::Ok };

@@ -112,7 +112,13 @@ fn watch_all(
         })
         .collect();
     let ended = thread::scope(|scope| {
-        let threads: Vec<_> = watched.iter().map(|one| scope.spawn(|| one.run())).collect();
+        let spawn = |one| thread::Builder::new().spawn_scoped(scope, move || Watched::run(one));
+        let (threads, refused): (Vec<_>, Vec<_>) = watched.iter().map(spawn).partition(Result::is_ok);
+        let threads: Vec<_> = threads.into_iter().flatten().collect();
+        if let Some(Err(error)) = refused.into_iter().next() {
+            writer.set();
+            return Err(Error::new(Status::Temporary, format!("no thread to be had: {error}")));
+        }
         let mut manager = Manager::new(notify, &writer, &watched);
         while !threads.iter().any(|thread| thread.is_finished()) {
             if signals.stopped() || signals.reload.load(Ordering::Relaxed) {

@@ -173,9 +173,13 @@ fn run(command: &str, patience: Duration, how: Reading<'_>) -> Result<Secret, St
     let mut child = shell.spawn().map_err(|error| format!("sh: {error}"))?;
     let (send, receive) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
-        thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             let _ = send.send(read_output(stdout));
         });
+        if let Err(error) = thread {
+            kill(&mut child, group);
+            return Err(format!("no thread to be had: {error}"));
+        }
     }
     let status = match wait(&mut child, until, how.stop) {
         Ok(Some(status)) => status,
@@ -205,7 +209,9 @@ fn run(command: &str, patience: Duration, how: Reading<'_>) -> Result<Secret, St
 fn read_output(stdout: ChildStdout) -> io::Result<Secret> {
     let mut lines = BufReader::new(stdout.take(LENGTH));
     let secret = first_line(&mut lines);
-    thread::spawn(move || io::copy(&mut lines.into_inner().into_inner(), &mut io::sink()));
+    // Without a thread for it the command meets a closed pipe, which its exit status may tell.
+    let rest = thread::Builder::new();
+    drop(rest.spawn(move || io::copy(&mut lines.into_inner().into_inner(), &mut io::sink())));
     secret
 }
 

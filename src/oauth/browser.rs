@@ -61,8 +61,13 @@ impl Client {
         show(&Prompt { address: format!("{url}{joint}{query}"), code: None, lasts: PATIENCE });
         let (send, receive) = channel();
         let also = send.clone();
-        thread::spawn(move || listen(&listener, &send));
-        thread::spawn(move || read_lines(pasted, &also));
+        let threads = [
+            thread::Builder::new().spawn(move || listen(&listener, &send)),
+            thread::Builder::new().spawn(move || read_lines(pasted, &also)),
+        ];
+        for thread in threads {
+            thread.map_err(|error| Error::new(ErrorKind::Temporary, format!("no thread to be had: {error}")))?;
+        }
         let code = self.await_code(&receive, &state)?;
         let form = [
             ("grant_type", "authorization_code"),

@@ -45,7 +45,8 @@ pub(super) fn post(
     let agent = agent(ca_file)?;
     let (send, receive) = mpsc::channel();
     let to = url.to_owned();
-    thread::spawn(move || drop(send.send(talk(&agent, &to, &form))));
+    let thread = thread::Builder::new().spawn(move || drop(send.send(talk(&agent, &to, &form))));
+    thread.map_err(|error| Error::new(ErrorKind::Temporary, format!("no thread to be had: {error}")))?;
     let mut until = Instant::now() + PATIENCE + CONNECT;
     let mut stopping = false;
     loop {
