@@ -40,12 +40,13 @@ demo: release ## build, read samples/mail into demo.sqlite, show a week of it
 release: ## build the release binary
 	$(CARGO) build --release --locked
 
-# What the tests start or run the binary under: a real IMAP server, a way to make system calls fail, and a clock that lies.
-TEST_PACKAGES = dovecot-imapd strace libfaketime
+# What the tests start or run the binary under: a real IMAP server, a real DNS server, a way to make system calls fail, and a clock that lies.
+TEST_PACKAGES = dovecot-imapd nsd strace libfaketime
 
 packages:
 	@missing=; \
 	[ -x /usr/sbin/dovecot ] || command -v dovecot >/dev/null || missing=1; \
+	[ -x /usr/sbin/nsd ] || missing=1; \
 	command -v strace >/dev/null || missing=1; \
 	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing=1; \
 	if [ -n "$$missing" ]; then \

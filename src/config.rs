@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key with a default, every mistake named with its line.
 
 mod account;
+mod dns;
 mod oauth;
 mod password;
 mod reader;
@@ -15,6 +16,7 @@ use crate::source::Stop;
 use crate::suppress::bounces::SoftPolicy;
 use crate::suppress::token::Tokens;
 pub use account::{Account, Login};
+pub use dns::{Dns, Enrich};
 pub use oauth::{Flow, OAuth};
 pub use password::{Password, Reading};
 use reader::{Mistake, Reader, Section};
@@ -40,6 +42,10 @@ pub struct Config {
     pub verp: Option<TokenSource>,
     /// Our `CFBL-Feedback-ID`.
     pub cfbl: Option<TokenSource>,
+    /// Whom to ask about names.
+    pub dns: Dns,
+    /// What `enrich` looks up beside names.
+    pub enrich: Enrich,
     /// The IMAP accounts, in the order of the file, with different names.
     pub accounts: Vec<Account>,
 }
@@ -148,6 +154,12 @@ impl Config {
         }
         self.verp = reader.section(top, "verp").and_then(|section| tokens::take(reader, &section));
         self.cfbl = reader.section(top, "cfbl").and_then(|section| tokens::take(reader, &section));
+        if let Some(section) = reader.section(top, "dns") {
+            dns::take_dns(&mut self.dns, reader, &section);
+        }
+        if let Some(section) = reader.section(top, "enrich") {
+            dns::take_enrich(&mut self.enrich, reader, &section);
+        }
         for section in reader.sections(top, "account") {
             if let Some(account) = account::take(reader, &section, &self.accounts) {
                 self.accounts.push(account);
@@ -156,8 +168,19 @@ impl Config {
     }
 }
 
-const KEYS: &[&str] =
-    &["db", "own_domains", "authserv_id", "feedback_senders", "bounces", "verp", "cfbl", "limits", "account"];
+const KEYS: &[&str] = &[
+    "db",
+    "own_domains",
+    "authserv_id",
+    "feedback_senders",
+    "bounces",
+    "verp",
+    "cfbl",
+    "limits",
+    "dns",
+    "enrich",
+    "account",
+];
 
 const BOUNCE_KEYS: &[&str] = &["soft_bounces", "within_days", "suppress_days"];
 
@@ -324,6 +347,10 @@ mod tests {
             ],
         );
         check("own_domains = \"example.com\"\n", &["1: `own_domains`: expected a list"]);
+        check(
+            "[dns]\nserver = \"dns.example.com\"\nqueries = 0\n[enrich]\nblocklist = []\n",
+            &["2: `server`: `dns.example.com` is neither", "3: `queries`", "5: unknown key `blocklist`; did you mean"],
+        );
         check("db = \n[limits\n", &["1: ", "2: "]);
         check("db = \"a\"\ndb = \"b\"\n", &["2: duplicate key"]);
         check(
@@ -466,6 +493,7 @@ mod tests {
         assert_eq!(account, plain.unwrap().accounts[0]);
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.soft_bounces, SoftPolicy::default());
+        assert_eq!((config.dns, config.enrich), (Dns::default(), Enrich::default()));
     }
 
     #[test]
@@ -503,6 +531,7 @@ mod tests {
         let keys = bounds.iter().map(|(key, _)| *key).chain(KEYS.iter().copied());
         let keys = keys.chain(account::KEYS.iter().copied()).chain(oauth::KEYS.iter().copied());
         let keys = keys.chain(BOUNCE_KEYS.iter().copied()).chain(tokens::KEYS.iter().copied());
+        let keys = keys.chain(dns::DNS_KEYS.iter().copied()).chain(dns::ENRICH_KEYS.iter().copied());
         for key in keys {
             let there = text.lines().any(|line| {
                 let line = line.trim_start_matches("# or: ");

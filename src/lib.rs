@@ -26,6 +26,9 @@
 //! | `store`    | `schema.sql`, migrations, one insert file per kind                      | `report`, `reading`, `source`'s words, `suppress`'s rules |
 //! | `ingest`   | take, read on all cores, keep in batches, settle; the tally             | `source`, `reading`, `store` |
 //! | `oauth`    | access tokens instead of passwords; the one file they are kept in        | `source` |
+//! | `checks`   | what a sender must have in DNS, as rules over answers                   | `providers`; pure |
+//! | `dns`      | asks DNS, bounded; the one room that knows the resolver                 | `checks` |
+//! | `enrich`   | names, networks and lists for sending addresses, never during ingest    | `checks`, `dns`, `providers`, `query`, `store` |
 //! | `query`    | one question = one `.sql` beside one `.rs`                              | `store`'s read-only connection, `providers` |
 //! | `providers` | who is behind a sending address: a table kept as data, pure            | nothing |
 //! | `classify` | what a source is to us, and whether to tighten a policy; pure        | `report`, `query` |
@@ -36,9 +39,12 @@
 //! `limits` (bounds), `number` (numbers and times in words) and `problem` (what can be wrong) are plain data that every room may name. Pure means: no file,
 //! socket, clock, environment, process, printing or SQL. `tests/it/layering.rs` holds this table as code.
 
+pub mod checks;
 pub mod classify;
 pub mod cli;
 pub mod config;
+pub mod dns;
+pub mod enrich;
 pub mod ingest;
 pub mod limits;
 pub mod mail;

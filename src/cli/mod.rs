@@ -9,6 +9,7 @@ pub mod complaints;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod enrich;
 pub mod fetch;
 pub mod ingest;
 pub mod label;
@@ -96,6 +97,8 @@ enum Command {
     Source(source::Args),
     /// Say what a source is, or what to call it
     Label(label::Args),
+    /// Look up who sends: names, networks, block lists
+    Enrich(enrich::Args),
     /// Everything known about one reporter and how its reports deviate
     Reporter(reporter::Args),
     /// The ledger: one row for each message seen, and what became of it
@@ -282,6 +285,7 @@ fn run() -> ExitCode {
         Command::Tls(args) => tls::run(&context, args),
         Command::Source(args) => source::run(&context, args),
         Command::Label(args) => label::run(&context, args),
+        Command::Enrich(args) => enrich::run(&context, args),
         Command::Reporter(args) => reporter::run(&context, args),
         Command::Messages(args) => messages::run(&context, args),
         Command::Problems(args) => problems::run(&context, args),

@@ -154,12 +154,27 @@ impl<'t> Reader<'t> {
     /// A path; `~/` is the home directory, and a relative one is below the file's folder.
     pub fn path(&mut self, section: &Section<'_>, key: &str) -> Option<PathBuf> {
         let text = self.text(section, key)?;
-        if let Some(rest) = text.strip_prefix("~/")
-            && let Some(home) = std::env::home_dir()
-        {
-            return Some(home.join(rest));
+        Some(self.path_of(&text))
+    }
+
+    /// A list of paths, each as in [`Reader::path`].
+    pub fn paths(&mut self, section: &Section<'_>, key: &str) -> Vec<PathBuf> {
+        let texts = self.texts(section, key).unwrap_or_default();
+        texts.into_iter().map(|(_, text)| self.path_of(&text)).collect()
+    }
+
+    fn path_of(&self, text: &str) -> PathBuf {
+        match (text.strip_prefix("~/"), std::env::home_dir()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => self.folder.join(text),
         }
-        Some(self.folder.join(text))
+    }
+
+    /// A mistake in the value of a key that is there.
+    pub fn wrong_key(&mut self, section: &Section<'_>, key: &str, text: impl AsRef<str>) {
+        if let Some(value) = section.get(key) {
+            self.wrong(value.span(), key, text);
+        }
     }
 
     /// A whole number from `least` to `most`, or the default.

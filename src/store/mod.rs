@@ -18,6 +18,7 @@ pub mod labels;
 mod mailbox;
 mod message;
 pub mod migrations;
+pub mod names;
 pub mod probe;
 mod problem;
 pub mod prune;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and the rooms it may name, besides those everybody may.
-const MAY_NAME: [(&str, &[&str]); 18] = [
+const MAY_NAME: [(&str, &[&str]); 21] = [
     ("limits", &[]),
     ("number", &[]),
     ("problem", &[]),
@@ -25,6 +25,9 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
     ("providers", &[]),
     ("classify", &["report", "query"]),
     ("review", &["classify", "query", "report", "providers"]),
+    ("checks", &["providers"]),
+    ("dns", &["checks"]),
+    ("enrich", &["checks", "dns", "providers", "query", "store"]),
     ("render", &["query"]),
 ];
 
@@ -35,11 +38,22 @@ const TOP: &str = "cli";
 const EVERYBODY: [&str; 3] = ["limits", "number", "problem"];
 
 /// Rooms without file, socket, clock, environment, process, printing or SQL.
-const PURE: [&str; 10] =
-    ["limits", "number", "problem", "mail", "unpack", "report", "reading", "suppress", "providers", "classify"];
+const PURE: [&str; 11] = [
+    "limits",
+    "number",
+    "problem",
+    "mail",
+    "unpack",
+    "report",
+    "reading",
+    "suppress",
+    "providers",
+    "classify",
+    "checks",
+];
 
 /// What a pure room may not name: paths and all below them.
-const IMPURE: [&str; 16] = [
+const IMPURE: [&str; 19] = [
     "std::fs",
     "std::net",
     "std::env",
@@ -56,6 +70,9 @@ const IMPURE: [&str; 16] = [
     "rustls",
     "imap",
     "clap",
+    "hickory_resolver",
+    "tokio",
+    "maxminddb",
 ];
 
 /// Values, not sockets.
@@ -66,12 +83,15 @@ const ADDRESSES: [&str; 4] =
 const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 
 /// Crates that belong to rooms.
-const ONLY_IN: [(&str, &[&str]); 5] = [
+const ONLY_IN: [(&str, &[&str]); 8] = [
     ("rusqlite", &["store", "query"]),
     ("clap", &["cli"]),
     ("imap", &["source"]),
     ("rustls", &["source", "oauth"]),
     ("ureq", &["oauth"]),
+    ("hickory_resolver", &["dns"]),
+    ("tokio", &["dns"]),
+    ("maxminddb", &["enrich"]),
 ];
 
 #[test]

@@ -6,6 +6,7 @@ mod corpus;
 mod daily;
 mod damage;
 mod doctor;
+mod enrich;
 mod exports;
 mod fakeimap;
 mod feedback;

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use rusqlite::{Row, named_params};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Database, Error};
+use super::{Database, Error, Window};
 use crate::providers::{self, Named};
 
 /// What is known of one sending address.
@@ -75,7 +75,7 @@ impl Outcome {
 }
 
 /// One block list that holds an address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Listing {
     /// The zone of the list.
     pub list: String,
@@ -86,7 +86,7 @@ pub struct Listing {
 }
 
 /// One block list that said nothing about an address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ListError {
     /// The zone of the list.
     pub list: String,
@@ -142,6 +142,55 @@ pub fn of<'a>(database: &Database, ips: impl IntoIterator<Item = &'a str>) -> Re
     Ok(found.into_iter().map(|names| (names.source_ip.clone(), names)).collect())
 }
 
+super::row! {
+    /// An address to look up.
+    pub struct Pending {
+        /// The address, as in `v_record`.
+        source_ip: String,
+        /// Messages and complaints of it in the window.
+        messages: i64,
+    }
+}
+
+/// The addresses of a window that were never looked up, or whose answers are past their end at `expired` (seconds since the
+/// epoch; [`i64::MAX`] is all of them), `limit` at most: those of the most messages first.
+///
+/// # Errors
+/// See [`Error`].
+pub fn pending(database: &Database, window: Window, expired: i64, limit: usize) -> Result<Vec<Pending>, Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params = named_params! {":since": window.since, ":until": window.until, ":expired": expired, ":limit": limit};
+    database.rows(include_str!("pending.sql"), params, Pending::read)
+}
+
+/// Domains whose checks passed on mail from an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Envelope domains for which SPF passed.
+    pub spf: Vec<String>,
+    /// Domains of DKIM signatures that passed.
+    pub dkim: Vec<String>,
+}
+
+/// Domains whose checks passed on mail from these addresses, out of a bounded number of records of each.
+///
+/// # Errors
+/// See [`Error`].
+pub fn passed_domains<'a>(
+    database: &Database,
+    ips: impl IntoIterator<Item = &'a str>,
+) -> Result<HashMap<String, Passed>, Error> {
+    let mut passed = HashMap::new();
+    for ip in ips {
+        let read = |row: &Row<'_>| Ok((row.get::<_, String>("kind")?, row.get::<_, String>("domain")?));
+        let found: &mut Passed = passed.entry(ip.to_owned()).or_default();
+        for (kind, domain) in database.rows(include_str!("passed.sql"), named_params! {":ip": ip}, read)? {
+            if kind == "spf" { found.spf.push(domain) } else { found.dkim.push(domain) }
+        }
+    }
+    Ok(passed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +221,28 @@ mod tests {
         assert_eq!(other.list_errors[0].reason, "refused");
         assert_eq!(other.provider([], ["amazonses.com"]).map(|named| &*named.provider.name), Some("Amazon SES"));
         assert_eq!(of(&scratch.database, []).unwrap(), HashMap::new());
+    }
+
+    #[test]
+    fn what_is_to_be_looked_up() {
+        let scratch = scratch(&format!("{FIXTURE}{FOUND}"));
+        let check = |window: Window, expired: i64, limit: usize, expected: &[(&str, i64)]| {
+            let found = pending(&scratch.database, window, expired, limit).unwrap();
+            let found: Vec<_> = found.iter().map(|one| (&*one.source_ip, one.messages)).collect();
+            assert_eq!(found, expected, "{window:?} {expired} {limit}");
+        };
+        check(Window::ALL, 1_795_000_100, 9, &[("2001:db8::25", 6), ("203.0.113.9", 1)]);
+        let week = Window { since: 1_794_528_000, until: 1_795_200_000 };
+        check(week, i64::MAX, 1, &[("192.0.2.10", 1248)]);
+        check(week, 1_795_003_600, 9, &[("198.51.100.7", 20), ("2001:db8::25", 6), ("203.0.113.9", 1)]);
+    }
+
+    #[test]
+    fn domains_that_passed() {
+        let scratch = scratch(FIXTURE);
+        let found = passed_domains(&scratch.database, ["192.0.2.10", "198.51.100.7"]).unwrap();
+        assert_eq!(found["192.0.2.10"].spf, ["bounces.example.com"]);
+        assert_eq!(found["192.0.2.10"].dkim, ["example.com"]);
+        assert_eq!(found["198.51.100.7"], Passed::default());
     }
 }

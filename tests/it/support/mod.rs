@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 pub mod dovecot;
+pub mod mmdb;
+pub mod nameserver;
 pub mod proxy;
 pub mod run;
 pub mod script;
