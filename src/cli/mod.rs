@@ -5,6 +5,7 @@ pub mod answer;
 pub mod auth;
 pub mod backup;
 pub mod bounces;
+pub mod check;
 pub mod complaints;
 pub mod completions;
 pub mod config;
@@ -97,6 +98,8 @@ enum Command {
     Source(source::Args),
     /// Say what a source is, or what to call it
     Label(label::Args),
+    /// Check what a sender must have in DNS: SPF, DKIM, DMARC, MX, names of the sending addresses
+    Check(check::Args),
     /// Look up who sends: names, networks, block lists
     Enrich(enrich::Args),
     /// Everything known about one reporter and how its reports deviate
@@ -285,6 +288,7 @@ fn run() -> ExitCode {
         Command::Tls(args) => tls::run(&context, args),
         Command::Source(args) => source::run(&context, args),
         Command::Label(args) => label::run(&context, args),
+        Command::Check(args) => check::run(&context, args),
         Command::Enrich(args) => enrich::run(&context, args),
         Command::Reporter(args) => reporter::run(&context, args),
         Command::Messages(args) => messages::run(&context, args),

@@ -4,6 +4,7 @@
 //! asker has none, so that the index on time is used. `tests/it/plans.rs` asks SQLite for the plan of every file here.
 
 pub mod bounces;
+pub mod check;
 pub mod complaints;
 pub mod counts;
 pub mod daily;

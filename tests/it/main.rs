@@ -1,6 +1,7 @@
 //! Tests through the front door, and of rules that hold for the whole house: one binary, a file for each subject.
 
 mod answers;
+mod check;
 mod config;
 mod corpus;
 mod daily;
