@@ -65,7 +65,7 @@ fn the_connection_breaks_at_every_byte() {
     }
     let points = sample(points, 150, 21);
     let label = |Fault { wrong, from, at }: &Fault| format!("{wrong:?} at byte {at} from the {from:?}");
-    suite.each(12, &points, label, |fault| {
+    suite.each(24, &points, label, |fault| {
         let user = format!("{:?}{:?}{}", fault.wrong, fault.from, fault.at).to_lowercase();
         let relay = Relay::start(server.imap, Some(*fault));
         let site = site(&server, &user, relay.port, fault.wrong);
