@@ -90,8 +90,16 @@ impl Facts {
         match seen.pass {
             None => {}
             Some(true) if forwarding => self.pass_forwarded = self.pass_forwarded.saturating_add(seen.messages),
-            Some(true) => {}
+            Some(true) => self.see_pass(&seen, &ours),
             Some(false) => self.see_fail(&seen, &passed, forwarding, &ours, &works),
+        }
+    }
+
+    fn see_pass(&mut self, seen: &Seen<'_>, ours: &dyn Fn(&str) -> bool) {
+        let our_envelope = |spf: &Spf| spf.domain.as_deref().is_some_and(ours);
+        let fails = |spf: &Spf| matches!(spf.result.as_deref(), Some("fail" | "softfail" | "neutral" | "none"));
+        if seen.spf.iter().any(|spf| our_envelope(spf) && fails(spf)) && seen.spf.iter().all(fails) {
+            self.pass_survived = self.pass_survived.saturating_add(seen.messages);
         }
     }
 

@@ -96,6 +96,8 @@ pub struct Facts {
     pub counts: Counts,
     /// Messages that pass although their reporter tells that they were forwarded.
     pub pass_forwarded: i64,
+    /// Other messages that pass by DKIM alone, while SPF fails for an envelope of ours: a signature that survives being passed on.
+    pub pass_survived: i64,
     /// Failing messages: their reporter tells that they were forwarded or went through a list.
     pub fail_forwarded: i64,
     /// Other failing messages: they bear a signature of ours that does not verify, of a key that works elsewhere.
@@ -137,7 +139,7 @@ pub struct Facts {
 }
 
 /// Why a source has its class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The user said so.
     Labelled,
@@ -149,6 +151,8 @@ pub enum Reason {
     NotKnown,
     /// Passes, and is forwarded all the same.
     PassesForwarded,
+    /// Passes by signatures that survived being passed on.
+    Survived,
     /// Passes, and was never seen before.
     NewPasses,
     /// Does not pass, and was never seen before, and is not known to be ours.
@@ -180,7 +184,9 @@ impl Reason {
     pub fn class(self) -> Class {
         match self {
             Reason::Labelled | Reason::Passes | Reason::PassesNearly | Reason::NotKnown => Class::Ok,
-            Reason::PassesForwarded | Reason::ToldForwarded | Reason::Broken | Reason::Forwarder => Class::Forwarded,
+            Reason::PassesForwarded | Reason::Survived | Reason::ToldForwarded | Reason::Broken | Reason::Forwarder => {
+                Class::Forwarded
+            }
             Reason::NewPasses | Reason::NewFails => Class::New,
             Reason::OursListed | Reason::PartlyPasses | Reason::OurName | Reason::OurNetwork | Reason::OtherDomain => {
                 Class::Fix
@@ -230,6 +236,9 @@ fn reason(facts: &Facts) -> Reason {
     if fail == 0 && (facts.forwarder || more_than_half(forwarding, counts.messages)) {
         return Reason::PassesForwarded;
     }
+    if fail == 0 && !facts.name_is_ours && more_than_half(facts.pass_survived, counts.messages) {
+        return Reason::Survived;
+    }
     if more_than_half(facts.fail_forwarded, fail) {
         return Reason::ToldForwarded;
     }
@@ -277,6 +286,7 @@ impl Facts {
         self.counts = self.counts.plus(other.counts);
         for (sum, more) in [
             (&mut self.pass_forwarded, other.pass_forwarded),
+            (&mut self.pass_survived, other.pass_survived),
             (&mut self.fail_forwarded, other.fail_forwarded),
             (&mut self.fail_broken, other.fail_broken),
             (&mut self.fail_authenticated, other.fail_authenticated),

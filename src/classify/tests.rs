@@ -116,6 +116,16 @@ fn every_class_with_its_reason() {
         ("some broken on the way", facts(5, 0, 4, broken(4)), Forwarded, "broken on the way"),
         ("broken, but SPF passes", facts(0, 50, 50, broken(50)), Fix, "50 of 100 fail DMARC"),
         ("survives forwarding", facts(9, 0, 0, |f| f.pass_forwarded = 9), Forwarded, "passes all the same"),
+        ("survives, SPF does not", facts(9, 0, 0, |f| f.pass_survived = 9), Forwarded, "your signature survives"),
+        (
+            "ours, not in SPF",
+            facts(9, 0, 0, |f| {
+                f.pass_survived = 9;
+                f.name_is_ours = true
+            }),
+            Ok,
+            "all pass DMARC by DKIM",
+        ),
         ("a known forwarder", facts(0, 0, 9, |f| f.forwarder = true), Forwarded, "passes mail on"),
         ("a known forwarder passes", facts(9, 0, 0, |f| f.forwarder = true), Forwarded, "passes all the same"),
         ("first seen, passes", facts(120, 0, 0, new), New, "not seen before; all pass DMARC by DKIM"),

@@ -11,6 +11,9 @@ pub(super) fn words(reason: Reason, facts: &Facts) -> String {
         Reason::Labelled => return labelled(facts),
         Reason::Passes | Reason::PassesNearly | Reason::NotKnown => counts.why().unwrap_or_default(),
         Reason::PassesForwarded => "forwarded, and passes all the same".to_owned(),
+        Reason::Survived => {
+            "your signature survives, SPF does not: passed on, or a server of yours that is not in SPF".to_owned()
+        }
         Reason::NewPasses => format!("not seen before; {}", counts.why().unwrap_or_default()),
         Reason::NewFails if counts.dmarc_pass > 0 => format!("not seen before; {}", partly(facts)),
         Reason::NewFails => format!(

@@ -135,7 +135,8 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
 /// The width of prose that does not go to a terminal: it goes into a mail.
 const PAGE_WIDTH: usize = 80;
 
-/// How wide tables are and whether they have colours: as the terminal, if there is one and `NO_COLOR` is not set.
+/// How wide tables are and whether they have colours: as the terminal, if there is one; `NO_COLOR` forbids colours, and
+/// `CLICOLOR_FORCE` has them without a terminal.
 pub fn look() -> Look {
     look_or(WIDTH)
 }
@@ -150,9 +151,11 @@ fn look_or(otherwise: usize) -> Look {
     let terminal = io::stdout().is_terminal();
     let columns = variable("COLUMNS").and_then(|value| value.to_str()?.parse().ok()).filter(|width| *width > 0);
     let size = || terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
+    let forced = variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let able = terminal && variable("TERM").is_none_or(|term| term != "dumb");
     Look {
         width: columns.or_else(size).unwrap_or(otherwise),
-        colour: terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb"),
+        colour: (able || forced) && variable("NO_COLOR").is_none(),
     }
 }
 
@@ -206,12 +209,33 @@ pub fn table<'a, T: 'a>(
     fields: &'static [Field<T>],
     rows: impl IntoIterator<Item = &'a T>,
 ) -> io::Result<()> {
-    let mut sheet = Sheet::begin(&mut *out, Format::Table, look(), fields)?;
+    let left_out = table_in(out, look(), fields, rows)?;
+    no_room(out, &left_out)
+}
+
+/// The same on a page, which goes into a mail where there is no terminal, and has more tables than such lines are worth.
+///
+/// # Errors
+/// Of the writer.
+pub fn page_table<'a, T: 'a>(
+    out: &mut impl Write,
+    fields: &'static [Field<T>],
+    rows: impl IntoIterator<Item = &'a T>,
+) -> io::Result<()> {
+    table_in(out, page_look(), fields, rows).map(|_| ())
+}
+
+fn table_in<'a, T: 'a>(
+    out: &mut impl Write,
+    look: Look,
+    fields: &'static [Field<T>],
+    rows: impl IntoIterator<Item = &'a T>,
+) -> io::Result<Vec<&'static str>> {
+    let mut sheet = Sheet::begin(&mut *out, Format::Table, look, fields)?;
     for row in rows {
         sheet.row(row)?;
     }
-    let left_out = sheet.finish()?;
-    no_room(out, &left_out)
+    sheet.finish()
 }
 
 /// Says why there are no rows: in place of a table, else on standard error.

@@ -10,7 +10,9 @@ pub mod complaints;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod domain;
 pub mod enrich;
+mod facets;
 pub mod fetch;
 pub mod ingest;
 pub mod label;
@@ -94,7 +96,9 @@ enum Command {
     Bounces(bounces::Args),
     /// SMTP TLS reports: sessions and failures by policy domain
     Tls(tls::Args),
-    /// Everything known about one sending address
+    /// Everything known about one of your domains, and what to do before tightening its policy
+    Domain(domain::Args),
+    /// Everything known about one sending address, network or name
     Source(source::Args),
     /// Say what a source is, or what to call it
     Label(label::Args),
@@ -286,6 +290,7 @@ fn run() -> ExitCode {
         Command::Complaints(args) => complaints::run(&context, args),
         Command::Bounces(args) => bounces::run(&context, args),
         Command::Tls(args) => tls::run(&context, args),
+        Command::Domain(args) => domain::run(&context, args),
         Command::Source(args) => source::run(&context, args),
         Command::Label(args) => label::run(&context, args),
         Command::Check(args) => check::run(&context, args),

@@ -1,82 +1,55 @@
 //! `dmarcdb source`.
 
 use std::io::Write;
-use std::net::IpAddr;
 
 use serde_json::{Value as Json, json};
 
 use super::answer::{self, FormatArgs};
+use super::facets::{self, SECTIONS};
+use super::summary::data;
 use super::window::WindowArgs;
 use super::{Context, Error, Status};
-use crate::query::extent;
-use crate::query::source::{self, Facet, Source};
-use crate::render::{Field, Format, Sheet, json as write, number, sheet};
+use crate::query::source::{self, Address};
+use crate::query::{Database, extent, names};
+use crate::render::page::{Page, Tone};
+use crate::render::sanitize::Untrusted;
+use crate::render::{Format, Sheet, json as write, number};
+use crate::review::single::{Single, single};
+use crate::review::{Subject, subject};
+
+/// So many addresses of a network or name are listed on a page.
+const LISTED: usize = 20;
 
 const EXAMPLES: &str = "\
-Without --since and --until all times count. Messages with several DKIM signatures or override reasons count in each.
-JSON has `source_ip`, the totals as in `summary`, `first_at`, `last_at`, and arrays `domains`, `reporters`, `dkim`, `spf`,
-`dispositions`, `reasons` and `complaints`; NDJSON and CSV have the same rows with their `section`.
+A network takes in every address in it that is known; a name every address whose confirmed name it is or is above, and those of a
+provider or label of that name. Without --since and --until all times count. Messages with several DKIM signatures or override
+reasons count in each. A report over more than two days is spread over them for the figures by day.
+
+JSON has `source_ip` (or `sources`, where there are several), the totals as in `summary`, `class` and `why`, `first_at`, `last_at`,
+`names` (what `dmarcdb enrich` found), and arrays `days`, `domains`, `reporters`, `dkim`, `spf`, `dispositions`, `reasons` and
+`complaints`; NDJSON and CSV have the same rows with their `section`, but for the days.
 
 Examples:
   dmarcdb source 192.0.2.10
+  dmarcdb source 203.0.113.0/24 --since 30d
+  dmarcdb source mailer.example
   dmarcdb source 2001:db8::25 --since 30d --format json";
 
 /// Options of `dmarcdb source`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// The sending address, IPv4 or IPv6
-    #[arg(value_name = "IP")]
-    ip: IpAddr,
+    /// A sending address, a network (192.0.2.0/24), or a name
+    #[arg(value_name = "IP|NETWORK|NAME")]
+    source: String,
     #[command(flatten)]
     window: WindowArgs,
+    /// Show the facts that the class rests on
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     format: FormatArgs,
 }
-
-/// Word in `section`, key in JSON, heading in the table, and what its name and detail are.
-const SECTIONS: [(&str, &str, &str, &[Field<Facet>]); 7] = [
-    ("domain", "domains", "Policy domains and From domains", DOMAIN),
-    ("reporter", "reporters", "Reported by", REPORTER),
-    ("dkim", "dkim", "DKIM signatures", DKIM),
-    ("spf", "spf", "SPF domains", SPF),
-    ("disposition", "dispositions", "What was done", DISPOSITION),
-    ("reason", "reasons", "Why other than the policy asks", REASON),
-    ("complaint", "complaints", "Complaints", COMPLAINT),
-];
-
-macro_rules! fields {
-    ($($field:expr),*; $messages:literal) => {
-        &[
-            $($field,)*
-            Field::integer($messages, |row: &Facet| row.messages.into()),
-            Field::time("first_at", |row: &Facet| row.first_at.into()),
-            Field::time("last_at", |row: &Facet| row.last_at.into()),
-        ]
-    };
-}
-
-const fn name(word: &'static str) -> Field<Facet> {
-    Field::text(word, |row: &Facet| (&row.name).into())
-}
-
-const fn detail(word: &'static str) -> Field<Facet> {
-    Field::text(word, |row: &Facet| (&row.detail).into())
-}
-
-const RESULT: Field<Facet> = Field::text("result", |row: &Facet| (&row.result).into());
-const PASS: Field<Facet> = Field::integer("dmarc_pass", |row: &Facet| row.dmarc_pass.into());
-
-const DOMAIN: &[Field<Facet>] = fields!(name("domain"), detail("header_from"), PASS; "messages");
-const REPORTER: &[Field<Facet>] = fields!(name("org_name"), PASS; "messages");
-const DKIM: &[Field<Facet>] = fields!(name("domain"), detail("selector"), RESULT, PASS; "messages");
-const SPF: &[Field<Facet>] = fields!(name("domain"), detail("scope"), RESULT, PASS; "messages");
-const DISPOSITION: &[Field<Facet>] = fields!(name("disposition"), PASS; "messages");
-const REASON: &[Field<Facet>] = fields!(name("type"), detail("comment"), PASS; "messages");
-const COMPLAINT: &[Field<Facet>] = fields!(name("feedback_type"), detail("provider"); "incidents");
-
-/// All sections in one table, for formats that have only one.
-const FLAT: &[Field<Facet>] = fields!(Field::text("section", |row: &Facet| (&row.section).into()), name("name"), detail("detail"), RESULT, PASS; "messages");
 
 /// Runs the command.
 ///
@@ -84,17 +57,19 @@ const FLAT: &[Field<Facet>] = fields!(Field::text("section", |row: &Facet| (&row
 /// As the exit statuses say.
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let database = answer::open(context)?;
+    let (called, addresses) = addresses(&database, &args.source)?;
     let reach = extent::of_reports(&database, None, context.now)?.with(extent::of_complaints(&database, context.now)?);
     let window = args.window.resolve_or_all(context.now, reach).map_err(|text| Error::new(Status::Usage, text))?;
-    let found = source::source(&database, window, args.ip)?;
+    let found = single(&database, window, &addresses, context.now)?;
     let format = args.format.format();
     let mut out = answer::stdout();
-    match format {
-        Format::Table => page(&mut out, args.ip, found)?,
-        Format::Json => write::document(&mut out, &document(args.ip, &found))?,
-        Format::Ndjson | Format::Csv => {
-            let mut sheet = Sheet::begin(&mut out, format, answer::look(), FLAT)?;
-            for facet in &found.facets {
+    match (format, &found) {
+        (Format::Table, None) => writeln!(out, "Nothing is known about {}.", Untrusted(&called))?,
+        (Format::Table, Some(found)) => page(&mut out, &called, found, &addresses, args.explain)?,
+        (Format::Json, _) => write::document(&mut out, &document(&called, found.as_ref(), &addresses, args.explain))?,
+        (Format::Ndjson | Format::Csv, _) => {
+            let mut sheet = Sheet::begin(&mut out, format, answer::look(), facets::FLAT)?;
+            for facet in found.iter().flat_map(|found| SECTIONS.iter().flat_map(|section| of(found, section.word))) {
                 sheet.row(facet)?;
             }
             sheet.finish()?;
@@ -104,53 +79,104 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     Ok(Status::Ok)
 }
 
-fn document(ip: IpAddr, found: &Source) -> Json {
-    let counts = found.totals.counts;
-    let mut document = json!({
-        "source_ip": ip.to_canonical().to_string(),
-        "messages": counts.messages,
-        "dmarc_pass": counts.dmarc_pass,
-        "dkim_pass": counts.dkim_pass,
-        "spf_pass": counts.spf_pass,
-        "unknown": counts.unknown,
-        "quarantine": counts.quarantine,
-        "reject": counts.reject,
-        "first_at": found.totals.first_at,
-        "last_at": found.totals.last_at,
-        "why": counts.why(),
-    });
-    for (section, key, _, fields) in SECTIONS {
-        let rows = found.facets.iter().filter(|facet| facet.section == section);
-        document[key] = rows.map(|facet| sheet::object(fields, facet)).collect();
+/// What a person means, in canonical form, and the addresses of it.
+fn addresses(database: &Database, text: &str) -> Result<(String, Vec<Address>), Error> {
+    match subject(text) {
+        Ok(subject @ Subject::Address(ip)) => Ok((subject.to_string(), source::address(database, ip)?)),
+        Ok(subject @ Subject::Network(network)) => Ok((subject.to_string(), source::in_network(database, network)?)),
+        Ok(Subject::Domain(domain)) => Ok((domain.clone(), labelled(database, &domain)?)),
+        Err(error) if text.contains(['/', ':']) || text.starts_with(|first: char| first.is_ascii_digit()) => {
+            Err(Error::new(Status::Usage, format_args!("`{text}`: {error}")))
+        }
+        Err(_) => Ok((text.to_owned(), labelled(database, text.trim())?)),
+    }
+}
+
+/// The addresses of a confirmed name, a provider, or a label of that name.
+fn labelled(database: &Database, name: &str) -> Result<Vec<Address>, Error> {
+    let mut found = source::named(database, name)?;
+    for label in crate::query::labels::labels(database)? {
+        if label.name.is_some_and(|label| label.to_lowercase() == name.to_lowercase()) {
+            match subject(&label.subject) {
+                Ok(Subject::Address(ip)) => found.extend(source::address(database, ip)?),
+                Ok(Subject::Network(network)) => found.extend(source::in_network(database, network)?),
+                Ok(Subject::Domain(domain)) => found.extend(source::named(database, &domain)?),
+                Err(_) => {}
+            }
+        }
+    }
+    found.sort_by(|one, other| one.ip.cmp(&other.ip));
+    found.dedup_by(|one, other| one.id == other.id);
+    Ok(found)
+}
+
+fn of<'a>(found: &'a Single, section: &str) -> &'a [crate::query::facets::Facet] {
+    match section {
+        "reporter" => &found.found.reporters,
+        "complaint" => &found.found.complaints,
+        _ => facets::of(&found.found.facets, section),
+    }
+}
+
+fn document(called: &str, found: Option<&Single>, addresses: &[Address], explain: bool) -> Json {
+    let mut document = json!({});
+    match addresses {
+        [] | [_] => document["source_ip"] = called.into(),
+        several => {
+            document["source"] = called.into();
+            document["sources"] = several.iter().map(|address| address.ip.clone()).collect();
+        }
+    }
+    let facets = found.map(|found| &found.found.facets);
+    let counts = facets.map(|facets| facets.counts).unwrap_or_default();
+    facets::put_counts(&mut document, counts);
+    document["first_at"] = facets.and_then(|facets| facets.first_at).into();
+    document["last_at"] = facets.and_then(|facets| facets.last_at).into();
+    document["class"] = found.map(|found| found.judged.verdict.class.as_str()).into();
+    document["why"] = found.map(|found| found.judged.why()).into();
+    document["complaint_rate"] = counts.share(counts.complaints).into();
+    if let (true, Some(found)) = (explain, found) {
+        document["facts"] = Json::Object(data::facts(&found.judged.facts));
+    }
+    let mut names: Vec<&names::Names> = found.iter().flat_map(|found| found.names.values()).collect();
+    names.sort_by(|one, other| one.source_ip.cmp(&other.source_ip));
+    document["names"] = names.into_iter().map(facets::names).collect();
+    document["days"] = facets.map(|facets| facets::days(&facets.days)).unwrap_or_else(|| json!([]));
+    for section in SECTIONS {
+        let rows = found.map(|found| of(found, section.word)).unwrap_or_default();
+        document[section.key] = facets::array(section, rows);
     }
     document
 }
 
-fn page(out: &mut impl Write, ip: IpAddr, found: Source) -> Result<(), Error> {
-    let ip = ip.to_canonical();
-    if found.facets.is_empty() {
-        writeln!(out, "Nothing is known about {ip}.")?;
-        return Ok(());
+fn page(out: &mut impl Write, called: &str, found: &Single, addresses: &[Address], explain: bool) -> Result<(), Error> {
+    let mut page = Page::new(&mut *out, answer::page_look());
+    let judged = &found.judged;
+    let name = judged.name().map_or_else(String::new, |name| format!(" {name}"));
+    let several = if addresses.len() > 1 { format!(": {} addresses", addresses.len()) } else { String::new() };
+    page.paragraph(Tone::Bold, "", 2, &format!("{called}{name}{several}"))?;
+    page.paragraph(facets::tone(judged.verdict.class), "", 2, &format!("{}: {}", judged.verdict.class, judged.why()))?;
+    facets::figures(&mut page, &found.found.facets)?;
+    if let Some(names) = &judged.names {
+        page.paragraph(Tone::Plain, "  ", 2, &facets::named(names))?;
     }
-    let (counts, totals) = (found.totals.counts, found.totals);
-    let mut line = format!("{ip}: {}", number::count(counts.messages, "message"));
-    if let (Some(first), Some(last)) = (totals.first_at, totals.last_at) {
-        line.push_str(&format!(" from {} to {} UTC", number::time(first), number::time(last)));
+    if addresses.len() > 1 {
+        let mut list: Vec<&str> = addresses.iter().take(LISTED).map(|address| address.ip.as_str()).collect();
+        let more = addresses.len().saturating_sub(LISTED);
+        let more = if more > 0 {
+            format!(" and {}", number::count(more as i64, "more address").replace("addresss", "addresses"))
+        } else {
+            String::new()
+        };
+        list.sort_unstable();
+        page.paragraph(Tone::Plain, "  ", 2, &format!("{}{more}", list.join(", ")))?;
     }
-    if let Some(why) = counts.why() {
-        line.push_str(&format!("; {why}"));
+    facets::chart(&mut page, &found.found.facets.days)?;
+    if explain {
+        facets::explained(&mut page, &judged.facts)?;
     }
-    if counts.complaints > 0 {
-        line.push_str(&format!("; {}", number::count(counts.complaints, "complaint")));
-    }
-    writeln!(out, "{line}")?;
-    for (section, _, heading, fields) in SECTIONS {
-        let rows: Vec<_> = found.facets.iter().filter(|facet| facet.section == section).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        writeln!(out, "\n{heading}")?;
-        answer::table(out, fields, rows)?;
+    for section in SECTIONS {
+        facets::table(out, section, of(found, section.word))?;
     }
     Ok(())
 }

@@ -38,6 +38,22 @@ impl Counts {
         })
     }
 
+    /// Of messages that have these results in common.
+    pub fn of(messages: i64, dkim: Option<bool>, spf: Option<bool>, disposition: Option<i64>) -> Counts {
+        let if_so = |so: bool| if so { messages } else { 0 };
+        let pass = dkim == Some(true) || spf == Some(true);
+        Counts {
+            messages,
+            dmarc_pass: if_so(pass),
+            dkim_pass: if_so(dkim == Some(true)),
+            spf_pass: if_so(spf == Some(true)),
+            unknown: if_so(!pass && (dkim.is_none() || spf.is_none())),
+            quarantine: if_so(disposition == Some(1)),
+            reject: if_so(disposition == Some(2)),
+            complaints: 0,
+        }
+    }
+
     /// The counts of both. Stops at the largest number there is: the counts are what strangers say.
     pub fn plus(self, other: Counts) -> Counts {
         Counts {

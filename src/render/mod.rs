@@ -6,6 +6,7 @@
 //! | JSON, NDJSON | the same characters and `<`, `>`, `&` are escaped as `\uXXXX`, which loses nothing |
 //! | CSV    | as in a table, not cut; what a spreadsheet would take for a formula gets a `'` in front |
 
+pub mod chart;
 pub mod csv;
 pub mod json;
 pub mod page;

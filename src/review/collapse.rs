@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Judged, network};
-use crate::classify::{Class, Facts, Verdict};
+use crate::classify::{Class, Facts, Reason, Verdict};
 use crate::query::Counts;
 use crate::report::authentication::organizational;
 
@@ -27,6 +27,17 @@ pub struct Line {
     pub verdict: Verdict,
 }
 
+impl Line {
+    /// What to call it: `192.0.2.99 (printer.example.com)`, `mailer.example (2 addresses)`.
+    pub fn call(&self) -> String {
+        match (&self.name, self.addresses) {
+            (Some(name), _) => format!("{} ({name})", self.source),
+            (None, 0 | 1) => self.source.clone(),
+            (None, count) => format!("{} ({count} addresses)", self.source),
+        }
+    }
+}
+
 /// What a table shows and what it leaves out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lines {
@@ -40,7 +51,7 @@ pub struct Lines {
 
 /// Lines for sources in order; `most` at most, and of every class some.
 pub fn collapse(sources: &[Judged], most: usize) -> Lines {
-    let mut by_class: Vec<Vec<Line>> = Class::ALL.map(|class| lines(sources, class)).into();
+    let mut by_class: Vec<Vec<Line>> = Class::ALL.map(|class| lines(sources, class, MANY)).into();
     let sizes: Vec<usize> = by_class.iter().map(Vec::len).collect();
     let mut found = Lines::default();
     for (lines, room) in by_class.iter_mut().zip(allot(&sizes, most)) {
@@ -67,25 +78,31 @@ fn allot(sizes: &[usize], most: usize) -> Vec<usize> {
     rooms
 }
 
-fn lines(sources: &[Judged], class: Class) -> Vec<Line> {
+/// What belongs together of one class, on one line each, however few there are.
+pub fn groups(sources: &[Judged], class: Class) -> Vec<Line> {
+    lines(sources, class, 0)
+}
+
+fn lines(sources: &[Judged], class: Class, many: usize) -> Vec<Line> {
     let members: Vec<&Judged> = sources.iter().filter(|source| source.verdict.class == class).collect();
-    if members.len() <= MANY {
+    if members.len() <= many {
         return members.into_iter().map(single).collect();
     }
-    let mut groups: HashMap<String, Vec<&Judged>> = HashMap::new();
+    // What has another reason has another sentence, and is another line.
+    let mut groups: HashMap<(String, Reason), Vec<&Judged>> = HashMap::new();
     for source in members {
-        groups.entry(common(source)).or_default().push(source);
+        groups.entry((common(source), source.verdict.reason)).or_default().push(source);
     }
-    let mut lines: Vec<Line> = groups.into_iter().map(|(common, members)| together(common, &members)).collect();
+    let mut lines: Vec<Line> = groups.into_iter().map(|((common, _), members)| together(common, &members)).collect();
     lines.sort_by(|one, other| {
         let key = |line: &Line| (-line.facts.counts.fail(), -line.facts.counts.messages);
-        key(one).cmp(&key(other)).then_with(|| one.source.cmp(&other.source))
+        key(one).cmp(&key(other)).then_with(|| (&one.source, one.addresses).cmp(&(&other.source, other.addresses)))
     });
     lines
 }
 
 /// What a source has in common with others.
-fn common(source: &Judged) -> String {
+pub(super) fn common(source: &Judged) -> String {
     let label = source.facts.label.as_ref().and_then(|label| label.name.clone());
     let name = || source.facts.names.first().map(|name| organizational(name).to_owned());
     let network = || network(&source.ip).map(|network| network.to_string());

@@ -2,6 +2,9 @@
 
 pub mod collapse;
 mod label;
+pub mod selectors;
+pub mod single;
+pub mod steps;
 pub mod verdict;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,7 +16,7 @@ use crate::classify::evidence::{Dkim, Override, Seen, Spf};
 use crate::classify::tighten::{Advice, Fails, Policy, Standing, advise};
 use crate::classify::{Class, Facts, Verdict, classify};
 use crate::providers::{By as KnownBy, Forwards};
-use crate::query::evidence::{self, Evidence};
+use crate::query::evidence::{self, Evidence, Results};
 use crate::query::names::{self, Names};
 use crate::query::summary::{self, By, Line};
 use crate::query::{Counts, Database, Error, Window, extent, labels, policy};
@@ -145,23 +148,8 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
 type Gathered = HashMap<String, (Facts, BTreeMap<String, i64>, bool)>;
 
 fn gather(evidence: &Evidence) -> Gathered {
-    let dkim = converted(&evidence.dkim, |row| Dkim {
-        domain: row.domain.clone(),
-        selector: row.selector.clone(),
-        result: row.result.clone(),
-    });
-    let spf = converted(&evidence.spf, |row| Spf { domain: row.domain.clone(), result: row.result.clone() });
-    let reasons = converted(&evidence.reasons, |row| Override { kind: row.kind.clone(), comment: row.comment.clone() });
-    let passing = dkim.values().flatten().filter(|dkim| dkim.result.as_deref() == Some("pass"));
-    let keys: HashSet<(&str, Option<&str>)> =
-        passing.map(|dkim| (dkim.domain.as_deref().unwrap_or_default(), dkim.selector.as_deref())).collect();
-    let signers: HashSet<&str> = keys.iter().map(|(domain, _)| *domain).collect();
-    // Reporters often leave the selector out.
-    let works = |domain: &str, selector: Option<&str>| {
-        keys.contains(&(domain, selector))
-            || keys.contains(&(domain, None))
-            || (selector.is_none() && signers.contains(domain))
-    };
+    let (dkim, spf, reasons) = convert(&evidence.results);
+    let signers = Signers::of(evidence.results.dkim.values().flatten().cloned());
     let mut gathered = Gathered::new();
     for row in &evidence.rows {
         let Some(source) = evidence.sources.get(&row.source) else { continue };
@@ -176,13 +164,52 @@ fn gather(evidence: &Evidence) -> Gathered {
             spf: spf.get(&row.auth_set).map_or(&[][..], Vec::as_slice),
             reasons: of(row.reason_set),
         };
-        facts.see(seen, works);
+        facts.see(seen, |domain, selector| signers.works(domain, selector));
         if let (Some(false), Some(domain)) = (row.pass, &row.domain) {
             let sum = fails.entry(domain.clone()).or_default();
             *sum = sum.saturating_add(row.messages);
         }
     }
     gathered
+}
+
+/// Keys that verify signatures.
+#[derive(Debug, Default)]
+struct Signers {
+    keys: HashSet<(String, Option<String>)>,
+    domains: HashSet<String>,
+}
+
+impl Signers {
+    fn of(results: impl IntoIterator<Item = evidence::Dkim>) -> Signers {
+        let mut signers = Signers::default();
+        for dkim in results.into_iter().filter(|dkim| dkim.result.as_deref() == Some("pass")) {
+            let domain = dkim.domain.unwrap_or_default();
+            signers.domains.insert(domain.clone());
+            signers.keys.insert((domain, dkim.selector));
+        }
+        signers
+    }
+
+    /// Reporters often leave the selector out: then any key of the domain will do.
+    fn works(&self, domain: &str, selector: Option<&str>) -> bool {
+        let key = |selector: Option<&str>| self.keys.contains(&(domain.to_owned(), selector.map(str::to_owned)));
+        key(selector) || key(None) || (selector.is_none() && self.domains.contains(domain))
+    }
+}
+
+/// Results in the words of the classification.
+type Converted = (HashMap<i64, Vec<Dkim>>, HashMap<i64, Vec<Spf>>, HashMap<i64, Vec<Override>>);
+
+fn convert(results: &Results) -> Converted {
+    let dkim = converted(&results.dkim, |row| Dkim {
+        domain: row.domain.clone(),
+        selector: row.selector.clone(),
+        result: row.result.clone(),
+    });
+    let spf = converted(&results.spf, |row| Spf { domain: row.domain.clone(), result: row.result.clone() });
+    let reasons = converted(&results.reasons, |row| Override { kind: row.kind.clone(), comment: row.comment.clone() });
+    (dkim, spf, reasons)
 }
 
 fn converted<A, B>(sets: &HashMap<i64, Vec<A>>, convert: impl Fn(&A) -> B) -> HashMap<i64, Vec<B>> {
@@ -216,12 +243,17 @@ fn name(facts: &mut Facts, names: Option<&Names>, domains: &[String]) {
 /// Finds the sources that prove nothing next to one that passes SPF as ours, and judges them again: printers, forgotten
 /// servers.
 fn neighbours(sources: &mut [Judged]) {
-    let mut ours: HashMap<IpNet, String> = HashMap::new();
+    let mut ours: HashMap<IpNet, (i64, String)> = HashMap::new();
     let mut bare: HashMap<IpNet, usize> = HashMap::new();
     for source in sources.iter() {
         let Some(network) = network(&source.ip) else { continue };
-        if source.facts.counts.spf_pass > 0 && source.verdict.class != Class::Forwarded {
-            ours.entry(network).or_insert_with(|| source.ip.clone());
+        if source.facts.counts.spf_pass > 0 {
+            let found = (source.facts.counts.messages, source.ip.clone());
+            let most = ours.entry(network).or_insert_with(|| found.clone());
+            // Of several the one with most messages, and of these the last in order.
+            if found > *most {
+                *most = found;
+            }
         } else if source.facts.counts.dmarc_pass == 0 {
             *bare.entry(network).or_default() += 1;
         }
@@ -229,7 +261,7 @@ fn neighbours(sources: &mut [Judged]) {
     for source in sources.iter_mut().filter(|source| source.facts.counts.dmarc_pass == 0) {
         let Some(network) = network(&source.ip) else { continue };
         if bare.get(&network).is_some_and(|count| *count <= MOST_NEIGHBOURS) {
-            source.facts.neighbour = ours.get(&network).cloned();
+            source.facts.neighbour = ours.get(&network).map(|(_, ip)| ip.clone());
             source.verdict = classify(&source.facts);
         }
     }
@@ -246,14 +278,21 @@ fn domains(policies: Vec<policy::Policy>, counts: &[Line], sources: &[Judged]) -
     let one = |found: policy::Policy| {
         let line = counts.iter().find(|line| line.key.as_deref() == Some(&found.domain));
         let mut fails = Fails::default();
-        let mut blockers = Vec::new();
+        let mut blockers: BTreeMap<String, (usize, &str, i64)> = BTreeMap::new();
         for source in sources {
             let Some(lost) = source.fails.get(&found.domain).copied().filter(|lost| *lost > 0) else { continue };
             fails.add(source.verdict.class, lost);
             if matches!(source.verdict.class, Class::Fix | Class::New) {
-                blockers.push((source.name().unwrap_or(&source.ip).to_owned(), lost));
+                let first = source.name().unwrap_or(&source.ip);
+                let (count, _, sum) = blockers.entry(collapse::common(source)).or_insert((0, first, 0));
+                (*count, *sum) = (*count + 1, sum.saturating_add(lost));
             }
         }
+        // One is called by its own name, several by what they have in common.
+        let call = |(common, (count, first, lost)): (String, (usize, &str, i64))| {
+            (if count == 1 { first.to_owned() } else { common }, lost)
+        };
+        let mut blockers: Vec<(String, i64)> = blockers.into_iter().map(call).collect();
         blockers.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
         let standing = Standing {
             days: days(found.first_at, found.last_at),

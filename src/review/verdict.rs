@@ -1,6 +1,6 @@
 //! What a review comes to, in sentences: whether anybody is needed, and for what.
 
-use super::collapse::{Line, collapse};
+use super::collapse::{Line, groups};
 use super::{Judged, Review};
 use crate::classify::{COMPLAINT_LIMIT, Class, Reason};
 use crate::number;
@@ -25,8 +25,7 @@ pub struct Outcome {
 
 /// Sums a review up. Names of sources in it are not sanitized yet.
 pub fn outcome(review: &Review) -> Outcome {
-    let lines = collapse(&review.sources, usize::MAX).shown;
-    let of = |class: Class| lines.iter().filter(move |line| line.verdict.class == class).collect::<Vec<_>>();
+    let of = |class: Class| groups(&review.sources, class);
     let (mut fix, new, threat) = (of(Class::Fix), of(Class::New), of(Class::Threat));
     // One stray message is listed, and needs nobody.
     fix.retain(|line| {
@@ -59,23 +58,15 @@ fn needs(count: usize) -> String {
     if count == 1 { "1 source needs".to_owned() } else { format!("{count} sources need") }
 }
 
-fn named(lines: &[&Line]) -> String {
-    let names: Vec<String> = lines.iter().take(NAMED).map(|line| call(line)).collect();
+fn named(lines: &[Line]) -> String {
+    let names: Vec<String> = lines.iter().take(NAMED).map(Line::call).collect();
     match lines.len().saturating_sub(NAMED) {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),
     }
 }
 
-/// `192.0.2.99 (printer.example.com)`.
-fn call(line: &Line) -> String {
-    match &line.name {
-        Some(name) => format!("{} ({name})", line.source),
-        None => line.source.clone(),
-    }
-}
-
-fn forged(lines: &[&Line]) -> String {
+fn forged(lines: &[Line]) -> String {
     let total = |value: fn(&Line) -> i64| lines.iter().fold(0, |sum: i64, line| sum.saturating_add(value(line)));
     let messages = total(|line| line.facts.counts.fail());
     let stopped = total(|line| line.facts.counts.quarantine.saturating_add(line.facts.counts.reject)).min(messages);

@@ -13,6 +13,7 @@ mod fakeimap;
 mod feedback;
 mod fetch;
 mod forged;
+mod fortnight;
 mod generated;
 mod history;
 mod hostile;

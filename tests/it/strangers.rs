@@ -88,6 +88,8 @@ fn commands(place: &Place, most: usize) -> Vec<Vec<String>> {
         "summary --since all",
         "summary --since all --explain",
         "summary --since all --by domain",
+        "source 0.0.0.0/0",
+        "source ::/0",
         "summary --since all --by reporter",
         "summary --since all --by day",
         "summary --since all --verified-only",
@@ -117,6 +119,8 @@ fn commands(place: &Place, most: usize) -> Vec<Vec<String>> {
     ask("problems show", column(place, "SELECT CAST(id AS TEXT) FROM problem"));
     ask("reporter", column(place, "SELECT DISTINCT org_name FROM v_report ORDER BY length(org_name)"));
     ask("source", column(place, "SELECT ip FROM address"));
+    ask("source", column(place, "SELECT DISTINCT domain FROM v_report WHERE domain LIKE '%.%'"));
+    ask("domain --since all", column(place, "SELECT DISTINCT domain FROM v_report WHERE domain LIKE '%.%'"));
     ask("suppress why", column(place, "SELECT DISTINCT address FROM complaint_recipient WHERE address NOT LIKE '%[%'"));
     commands
 }

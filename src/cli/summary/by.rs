@@ -23,7 +23,7 @@ impl Row {
 }
 
 macro_rules! fields {
-    ($key:literal, $complaints:expr) => {
+    ($key:literal, $complaints:expr $(, $more:expr)*) => {
         &[
             Field::text($key, |row: &Row| (&row.line.key).into()),
             Field::integer("messages", |row: &Row| row.line.counts.messages.into()),
@@ -42,6 +42,7 @@ macro_rules! fields {
             Field::integer("quarantine", |row: &Row| row.line.counts.quarantine.into()),
             Field::integer("reject", |row: &Row| row.line.counts.reject.into()),
             Field::integer("complaints", $complaints),
+            $($more,)*
             Field::day("first_at", |row: &Row| row.line.first_at.into()).if_wide(5),
             Field::day("last_at", |row: &Row| row.line.last_at.into()).if_wide(3),
             Field::text("why", |row: &Row| row.line.counts.why().into()).data_only(),
@@ -52,7 +53,11 @@ macro_rules! fields {
 const DOMAIN: &[Field<Row>] = fields!("domain", |row| row.line.counts.complaints.into());
 /// Which feedback loop belongs to which reporter is not known, and none is not nought.
 const REPORTER: &[Field<Row>] = fields!("org_name", |_| Value::Null);
-const DAY: &[Field<Row>] = fields!("day", |row| row.line.counts.complaints.into());
+const DAY: &[Field<Row>] = fields!(
+    "day",
+    |row| row.line.counts.complaints.into(),
+    Field::integer("spread", |row: &Row| row.line.spread.into()).if_wide(2)
+);
 
 /// The columns.
 pub(super) fn fields(by: By) -> &'static [Field<Row>] {

@@ -121,6 +121,7 @@ pub(in crate::cli) fn facts(facts: &Facts) -> Map<String, Json> {
         "fail": facts.counts.fail(),
         "unknown": facts.counts.unknown,
         "pass_forwarded": facts.pass_forwarded,
+        "pass_survived": facts.pass_survived,
         "fail_forwarded": facts.fail_forwarded,
         "fail_broken": facts.fail_broken,
         "fail_authenticated": facts.fail_authenticated,

@@ -8,13 +8,14 @@ use unicode_width::UnicodeWidthStr;
 
 use super::data;
 use crate::classify::tighten::words as advice_words;
-use crate::classify::{Class, Reason};
+use crate::classify::{Class, Facts, Reason};
 use crate::cli::{answer, window};
 use crate::query::Counts;
 use crate::query::notes::Notes;
 use crate::query::rates::Rate;
 use crate::render::number;
-use crate::render::page::{Page, Tone};
+use crate::render::page::{Page, Tone, wrap};
+use crate::render::sanitize::Untrusted;
 use crate::render::table::cut;
 use crate::review::Review;
 use crate::review::collapse::{Line, collapse};
@@ -166,7 +167,7 @@ pub(in crate::cli) fn sources(
         }
         source(page, &columns, line)?;
         if explain {
-            explained(page, line)?;
+            explained(page, &line.facts)?;
         }
     }
     if lines.addresses_left_out > 0 {
@@ -252,8 +253,14 @@ fn source(page: &mut Page<impl Write>, columns: &Columns, line: &Line) -> io::Re
     let mut text = columns.row(figures.each_ref().map(String::as_str));
     let why = line.verdict.reason.words(&line.facts);
     if let Some(width) = columns.why {
-        text.push_str(&format!("  {}", cut(&why, width).0));
-        return page.line(Tone::Plain, &text);
+        let indent = text.width() + 2;
+        text.push_str(GAP);
+        let lines = wrap(&Untrusted(&why).to_string(), width, 0);
+        for (number, line) in lines.into_iter().enumerate() {
+            let before = if number == 0 { text.clone() } else { " ".repeat(indent) };
+            page.line(Tone::Plain, &format!("{before}{line}"))?;
+        }
+        return Ok(());
     }
     page.line(Tone::Plain, &text)?;
     // The figures say it.
@@ -264,8 +271,8 @@ fn source(page: &mut Page<impl Write>, columns: &Columns, line: &Line) -> io::Re
 }
 
 /// The facts that the class rests on, without those that are nothing.
-pub(in crate::cli) fn explained(page: &mut Page<impl Write>, line: &Line) -> io::Result<()> {
-    let facts = data::facts(&line.facts);
+pub(in crate::cli) fn explained(page: &mut Page<impl Write>, facts: &Facts) -> io::Result<()> {
+    let facts = data::facts(facts);
     let is_something = |value: &Json| match value {
         Json::Null => false,
         Json::Bool(flag) => *flag,

@@ -41,6 +41,8 @@ super::row! {
     pub struct Spf {
         /// The domain.
         domain: Option<String>,
+        /// `mfrom` or `helo`.
+        scope: Option<String>,
         /// The result.
         result: Option<String>,
     }
@@ -75,12 +77,52 @@ pub struct Evidence {
     pub rows: Vec<Seen>,
     /// Addresses by number.
     pub sources: HashMap<i64, Address>,
-    /// DKIM results by combination.
+    /// What their combinations of results and reasons are.
+    pub results: Results,
+}
+
+/// Results and reasons by the numbers of their combinations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Results {
+    /// DKIM results.
     pub dkim: HashMap<i64, Vec<Dkim>>,
-    /// SPF results by combination.
+    /// SPF results.
     pub spf: HashMap<i64, Vec<Spf>>,
-    /// Override reasons by combination.
+    /// Override reasons.
     pub reasons: HashMap<i64, Vec<Reason>>,
+}
+
+impl Results {
+    /// Looks up these combinations.
+    pub(super) fn of(
+        database: &Database,
+        auth_sets: impl Iterator<Item = i64>,
+        reason_sets: impl Iterator<Item = i64>,
+    ) -> Result<Results, Error> {
+        let (auth_sets, reason_sets) = (numbers(auth_sets), numbers(reason_sets));
+        Ok(Results {
+            dkim: sets(database, include_str!("dkim.sql"), &auth_sets, |row| Ok((row.get("id")?, Dkim::read(row)?)))?,
+            spf: sets(database, include_str!("spf.sql"), &auth_sets, |row| Ok((row.get("id")?, Spf::read(row)?)))?,
+            reasons: sets(database, include_str!("reasons.sql"), &reason_sets, |row| {
+                Ok((row.get("id")?, Reason::read(row)?))
+            })?,
+        })
+    }
+
+    /// The DKIM results of a combination.
+    pub fn dkim(&self, set: i64) -> &[Dkim] {
+        self.dkim.get(&set).map_or(&[], Vec::as_slice)
+    }
+
+    /// The SPF results of a combination.
+    pub fn spf(&self, set: i64) -> &[Spf] {
+        self.spf.get(&set).map_or(&[], Vec::as_slice)
+    }
+
+    /// The override reasons of a combination.
+    pub fn reasons(&self, set: i64) -> &[Reason] {
+        self.reasons.get(&set).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// Of the reports that [`super::summary::summary`] counts.
@@ -91,20 +133,34 @@ pub fn evidence(database: &Database, window: Window, domain: Option<&str>, verif
     let params =
         named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
     let rows = database.rows(include_str!("rows.sql"), params, Seen::read)?;
-    let auth_sets = numbers(rows.iter().map(|row| row.auth_set));
-    let reason_sets = numbers(rows.iter().filter_map(|row| row.reason_set));
-    let sources = numbers(rows.iter().map(|row| row.source));
-    let seen = named_params! {":sources": sources, ":since": window.since};
-    let sources = database.rows(include_str!("sources.sql"), seen, Address::read)?;
-    Ok(Evidence {
-        rows,
-        sources: sources.into_iter().map(|source| (source.id, source)).collect(),
-        dkim: sets(database, include_str!("dkim.sql"), &auth_sets, |row| Ok((row.get("id")?, Dkim::read(row)?)))?,
-        spf: sets(database, include_str!("spf.sql"), &auth_sets, |row| Ok((row.get("id")?, Spf::read(row)?)))?,
-        reasons: sets(database, include_str!("reasons.sql"), &reason_sets, |row| {
-            Ok((row.get("id")?, Reason::read(row)?))
-        })?,
-    })
+    let sources = addresses(database, window.since, rows.iter().map(|row| row.source))?;
+    let results =
+        Results::of(database, rows.iter().map(|row| row.auth_set), rows.iter().filter_map(|row| row.reason_set))?;
+    Ok(Evidence { rows, sources: sources.into_iter().map(|source| (source.id, source)).collect(), results })
+}
+
+/// Whether a report that ended before `since` tells of one of these addresses.
+///
+/// # Errors
+/// As [`Database`].
+pub fn any_seen_before(database: &Database, since: i64, of: &[super::source::Address]) -> Result<bool, Error> {
+    let found = addresses(database, since, of.iter().map(|address| address.id))?;
+    Ok(found.iter().any(|address| address.seen_before))
+}
+
+fn addresses(database: &Database, since: i64, sources: impl Iterator<Item = i64>) -> Result<Vec<Address>, Error> {
+    let params = named_params! {":sources": numbers(sources), ":since": since};
+    database.rows(include_str!("sources.sql"), params, Address::read)
+}
+
+/// The keys of these signing domains that have verified a signature at any time.
+///
+/// # Errors
+/// As [`Database`].
+pub fn keys<'a>(database: &Database, domains: impl Iterator<Item = &'a str>) -> Result<Vec<Dkim>, Error> {
+    let once: BTreeSet<&str> = domains.collect();
+    let domains = serde_json::Value::from_iter(once).to_string();
+    database.rows(include_str!("keys.sql"), named_params! {":domains": domains}, Dkim::read)
 }
 
 /// Each number once, as a JSON array.
@@ -143,9 +199,11 @@ mod tests {
             found.sources.values().map(|source| (source.ip.as_str(), source.seen_before)).collect();
         sources.sort_unstable();
         assert_eq!(sources, [("192.0.2.10", true), ("198.51.100.7", true), ("2001:db8::25", false)]);
-        assert_eq!(found.dkim[&1].len(), 2);
-        assert_eq!(found.spf[&2][0].result.as_deref(), Some("softfail"));
-        assert_eq!(found.reasons[&1][0].kind.as_deref(), Some("forwarded"));
+        assert_eq!(found.results.dkim(1).len(), 2);
+        let keys = keys(&scratch.database, ["example.com", "other.test"].into_iter()).unwrap();
+        assert_eq!(keys.iter().map(|key| key.selector.as_deref()).collect::<Vec<_>>(), [Some("s1")]);
+        assert_eq!(found.results.spf(2)[0].result.as_deref(), Some("softfail"));
+        assert_eq!(found.results.reasons(1)[0].kind.as_deref(), Some("forwarded"));
         let org = evidence(&scratch.database, week, Some("example.org"), false).unwrap();
         assert_eq!(org.rows.iter().map(|row| row.messages).sum::<i64>(), 5);
         assert!(evidence(&scratch.database, week, None, true).unwrap().rows.len() < found.rows.len());

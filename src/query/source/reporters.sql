@@ -1,10 +1,10 @@
--- Who reports about one sending address.
+-- Who reports about sending addresses given as a JSON array of their numbers.
 SELECT 'reporter' AS section, t.value AS name, NULL AS detail, NULL AS result,
        CAST(total(c.messages) AS INTEGER) AS messages,
        CAST(total(c.messages) FILTER (WHERE c.dkim = 1 OR c.spf = 1) AS INTEGER) AS dmarc_pass,
        min(r.begin_at) AS first_at, max(r.end_at) AS last_at
-FROM address s CROSS JOIN record c ON c.source = s.id JOIN report r ON r.id = c.report
+FROM json_each(:sources) j CROSS JOIN record c ON c.source = j.value JOIN report r ON r.id = c.report
 LEFT JOIN text t ON t.id = r.org_name
-WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.counted
-GROUP BY 2, 3, 4
-ORDER BY messages DESC, 2, 3, 4
+WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted
+GROUP BY 2
+ORDER BY messages DESC, 2

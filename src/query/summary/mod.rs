@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::DateTime;
 use rusqlite::{Row, named_params};
 
+use super::days::{Cell, Day, days};
 use super::{Counts, Database, Error, Window};
 
 /// What the rows of a summary are about.
@@ -18,7 +20,7 @@ pub enum By {
     Domain,
     /// The reporting organisation.
     Reporter,
-    /// The UTC day on which the report's period ends.
+    /// The UTC day on which the report's period ends; of a period of more than two days each day has its part.
     Day,
 }
 
@@ -44,6 +46,8 @@ pub struct Line {
     pub first_at: i64,
     /// End of the last.
     pub last_at: i64,
+    /// Of a day: messages among these that are its part of a longer report.
+    pub spread: i64,
 }
 
 /// The answer.
@@ -75,7 +79,10 @@ pub fn summary(
 ) -> Result<Summary, Error> {
     let params =
         named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
-    let mut lines = database.rows(by.sql(), params, line)?;
+    let mut lines = match by {
+        By::Day => days(database.rows(by.sql(), params, Cell::from_row)?).into_iter().map(of_day).collect(),
+        _ => database.rows(by.sql(), params, line)?,
+    };
     let domains = database.rows(include_str!("domains.sql"), params, |row| row.get::<_, String>("domain"))?;
     let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
     let mut totals = lines.iter().fold(Counts::default(), |sum, line| sum.plus(line.counts));
@@ -90,7 +97,19 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         counts: Counts::read(row)?,
         first_at: row.get("first_at")?,
         last_at: row.get("last_at")?,
+        spread: 0,
     })
+}
+
+fn of_day(day: Day) -> Line {
+    let date = DateTime::from_timestamp(day.day.saturating_mul(86_400), 0);
+    Line {
+        key: date.map(|date| date.format("%Y-%m-%d").to_string()),
+        counts: day.counts,
+        first_at: day.first_at,
+        last_at: day.last_at,
+        spread: day.spread,
+    }
 }
 
 fn totals_of(database: &Database, window: Window, domain: Option<&str>, verified: bool) -> Result<Counts, Error> {

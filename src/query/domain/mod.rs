@@ -1,0 +1,77 @@
+//! Everything known about one policy domain.
+
+use rusqlite::named_params;
+
+use super::facets::{Facet, Facets, facets};
+use super::{Database, Error, Window};
+
+super::row! {
+    /// One policy, and when reports told of it.
+    pub struct Policy {
+        /// `p`.
+        p: Option<String>,
+        /// `sp`.
+        sp: Option<String>,
+        /// `np`.
+        np: Option<String>,
+        /// `adkim`.
+        adkim: Option<String>,
+        /// `aspf`.
+        aspf: Option<String>,
+        /// `pct`.
+        pct: Option<i64>,
+        /// `testing`.
+        testing: Option<String>,
+        /// Reports that tell of it.
+        reports: i64,
+        /// Different reporters.
+        reporters: i64,
+        /// Begin of their first period.
+        first_at: i64,
+        /// End of their last.
+        last_at: i64,
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    /// All together, told apart in every way but by reporter.
+    pub facets: Facets,
+    /// `reporter`.
+    pub reporters: Vec<Facet>,
+    /// Policies, by when they were first seen.
+    pub policies: Vec<Policy>,
+}
+
+/// What aggregate reports whose period ends in `window` say about a policy domain.
+///
+/// # Errors
+/// As [`Database`].
+pub fn domain(database: &Database, window: Window, domain: &str) -> Result<Domain, Error> {
+    let params = named_params! {":domain": domain, ":since": window.since, ":until": window.until};
+    Ok(Domain {
+        facets: facets(database, include_str!("rows.sql"), params)?,
+        reporters: database.rows(include_str!("reporters.sql"), params, Facet::from_row)?,
+        policies: database.rows(include_str!("policies.sql"), params, Policy::read)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::testing::{FIXTURE, scratch};
+
+    #[test]
+    fn counts_by_hand() {
+        let scratch = scratch(FIXTURE);
+        let found = domain(&scratch.database, Window::ALL, "example.com").unwrap();
+        assert_eq!((found.facets.counts.messages, found.facets.counts.dmarc_pass), (1761, 1641));
+        let policies: Vec<_> = found.policies.iter().map(|policy| (policy.p.as_deref(), policy.reports)).collect();
+        assert_eq!(policies, [(Some("quarantine"), 1), (Some("reject"), 2)]);
+        assert_eq!(found.reporters.len(), 1);
+        let from: Vec<_> = found.facets.domains.iter().map(|row| (row.detail.as_deref(), row.messages)).collect();
+        assert_eq!(from, [(Some("example.com"), 1713), (Some("news.example.com"), 48)]);
+        assert!(domain(&scratch.database, Window::ALL, "nothing.test").unwrap().policies.is_empty());
+    }
+}

@@ -1,9 +1,0 @@
--- What was done with mail from one sending address.
-SELECT 'disposition' AS section, CASE c.disposition WHEN 0 THEN 'none' WHEN 1 THEN 'quarantine' WHEN 2 THEN 'reject' WHEN 3 THEN 'pass' END AS name, NULL AS detail, NULL AS result,
-       CAST(total(c.messages) AS INTEGER) AS messages,
-       CAST(total(c.messages) FILTER (WHERE c.dkim = 1 OR c.spf = 1) AS INTEGER) AS dmarc_pass,
-       min(r.begin_at) AS first_at, max(r.end_at) AS last_at
-FROM address s CROSS JOIN record c ON c.source = s.id JOIN report r ON r.id = c.report
-WHERE s.ip = :ip AND r.end_at >= :since AND r.end_at < :until AND r.counted
-GROUP BY 2, 3, 4
-ORDER BY messages DESC, 2, 3, 4
