@@ -9,6 +9,7 @@ pub mod check;
 pub mod complaints;
 pub mod completions;
 pub mod config;
+pub mod digest;
 pub mod doctor;
 pub mod domain;
 pub mod enrich;
@@ -20,7 +21,9 @@ pub mod login;
 pub mod man;
 pub mod manual;
 pub mod messages;
+pub mod metrics;
 pub mod notify;
+pub mod output;
 pub mod problems;
 pub mod prune;
 pub mod rates;
@@ -36,6 +39,7 @@ pub mod suppress;
 pub mod tls;
 pub mod trust;
 pub mod watch;
+pub mod watch_for;
 pub mod window;
 
 use std::fmt::Display;
@@ -86,6 +90,12 @@ enum Command {
     Ingest(ingest::Args),
     /// Who sends as your domains, and how it fares
     Summary(summary::Args),
+    /// What changed and what needs you, as a mail or a page
+    Digest(digest::Args),
+    /// Figures for Prometheus
+    Metrics(metrics::Args),
+    /// Exit with 1 when a rate, a new source or silence is over a limit
+    WatchFor(watch_for::Args),
     /// List reports, one row each
     Reports(reports::Args),
     /// List the records of aggregate reports, one row each
@@ -285,6 +295,9 @@ fn run() -> ExitCode {
         Command::Fetch(args) => fetch::run(&context, args),
         Command::Ingest(args) => ingest::run(&context, args),
         Command::Summary(args) => summary::run(&context, args),
+        Command::Digest(args) => digest::run(&context, args),
+        Command::Metrics(args) => metrics::run(&context, args),
+        Command::WatchFor(args) => watch_for::run(&context, args),
         Command::Reports(args) => reports::run(&context, args),
         Command::Records(args) => records::run(&context, args),
         Command::Complaints(args) => complaints::run(&context, args),

@@ -14,6 +14,8 @@ pub mod domain;
 pub mod evidence;
 pub mod extent;
 pub mod facets;
+pub mod handed;
+pub mod heard;
 pub mod labels;
 pub mod messages;
 pub mod names;

@@ -1,13 +1,15 @@
-//! Rows to table, JSON, NDJSON and CSV; each sanitizes what strangers wrote in its own way.
+//! Rows to table, JSON, NDJSON, CSV and HTML; each sanitizes what strangers wrote in its own way.
 //!
 //! | format | text from strangers |
 //! |--------|---------------------|
 //! | table  | whatever acts on a terminal is shown as `\u{..}`, and long text is cut |
 //! | JSON, NDJSON | the same characters and `<`, `>`, `&` are escaped as `\uXXXX`, which loses nothing |
+//! | HTML   | as in a table, not cut, and markup is escaped |
 //! | CSV    | as in a table, not cut; what a spreadsheet would take for a formula gets a `'` in front |
 
 pub mod chart;
 pub mod csv;
+pub mod html;
 pub mod json;
 pub mod page;
 pub mod rows;

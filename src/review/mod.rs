@@ -1,8 +1,10 @@
 //! A window judged: every source with its class and why, and every policy domain with what tightening its policy would do.
 
+pub mod changes;
 pub mod collapse;
 mod label;
 pub mod selectors;
+pub mod silence;
 pub mod single;
 pub mod steps;
 pub mod verdict;

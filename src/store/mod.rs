@@ -8,6 +8,7 @@ pub mod check;
 mod complaint;
 pub mod daily;
 mod events;
+pub mod digests;
 pub mod exports;
 mod failure;
 pub mod hashes;

@@ -87,6 +87,8 @@ fn commands(place: &Place, most: usize) -> Vec<Vec<String>> {
     let mut commands: Vec<Vec<String>> = [
         "summary --since all",
         "summary --since all --explain",
+        "digest --since all",
+        "metrics --since all",
         "summary --since all --by domain",
         "source 0.0.0.0/0",
         "source ::/0",

@@ -101,7 +101,8 @@ fn change(now: i64, before: i64) -> String {
     }
 }
 
-fn details(review: &Review) -> String {
+/// The totals in all their parts.
+pub(in crate::cli) fn details(review: &Review) -> String {
     let totals = review.totals;
     let mut parts = Vec::new();
     let forwarded = review.forwarded();

@@ -645,6 +645,15 @@ CREATE TABLE label (
   author  TEXT NOT NULL                  -- who said it
 ) STRICT, WITHOUT ROWID;
 
+-- ---------------------------------------------------------------- digests
+
+-- The last digest that `digest --if-changed` handed out: one row, or none.
+CREATE TABLE digest_state (
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  at       INTEGER NOT NULL,             -- when
+  findings BLOB NOT NULL                 -- digest of what it found, without the numbers
+) STRICT;
+
 -- ---------------------------------------------------------------- views: the contract
 
 -- One row for each report. Those that are not `counted` are kept but left out of sums.

@@ -2,6 +2,7 @@
 //! figure against plain SQL. On a mismatch what was got is written beside the expected file as `NAME.tmp`.
 
 mod company;
+mod digest;
 
 use std::collections::BTreeMap;
 use std::fs;
