@@ -40,8 +40,9 @@ demo: release ## build, read samples/mail into demo.sqlite, show a week of it
 release: ## build the release binary
 	$(CARGO) build --release --locked
 
-# What the tests start or run the binary under: a real IMAP server, a real DNS server, a way to make system calls fail, and a clock that lies.
-TEST_PACKAGES = dovecot-imapd nsd strace libfaketime
+# What the tests start or run the binary under: a real IMAP server, a real DNS server, a way to make system calls fail, a clock
+# that lies, and a browser that looks at the digest.
+TEST_PACKAGES = dovecot-imapd nsd strace libfaketime chromium-headless-shell
 
 packages:
 	@missing=; \
@@ -49,6 +50,7 @@ packages:
 	[ -x /usr/sbin/nsd ] || missing=1; \
 	command -v strace >/dev/null || missing=1; \
 	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing=1; \
+	command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || missing=1; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "installing $(TEST_PACKAGES), which the tests run on this machine only"; \
@@ -58,7 +60,7 @@ packages:
 		fi; \
 	fi
 
-test: packages ## run every test; installs what Debian has of dovecot, strace and libfaketime when missing and we are root
+test: packages ## run every test; installs what Debian has of dovecot, strace, libfaketime and chromium when missing and we are root
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked --no-fail-fast && $(CARGO) test --locked --doc; \
 	else \

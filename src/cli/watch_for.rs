@@ -144,12 +144,9 @@ fn rate_findings(args: &Args, review: &Review) -> Vec<Finding> {
         for source in review.sources.iter().filter(|source| source.facts.seen_before == Some(false)) {
             let messages = source.facts.counts.messages;
             if messages > i64::from(limit) {
-                let text = format!(
-                    "{} was not seen before: {}; {}",
-                    call(source),
-                    number::count(messages, "message"),
-                    source.why()
-                );
+                let fail = number::grouped(source.facts.counts.fail());
+                let messages_text = number::count(messages, "message");
+                let text = format!("{} was not seen before: {messages_text}, of which {fail} fail", call(source));
                 let (value, limit) = (messages as f64, f64::from(limit));
                 found.push(Finding { check: "new_source", subject: Some(source.ip.clone()), value, limit, text });
             }

@@ -29,12 +29,13 @@ impl Silent {
     /// In a sentence; the name is not sanitized yet.
     pub fn words(&self, now: i64) -> String {
         let about = if self.kind == "domain" { "No report about" } else { "No report from" };
+        let rhythm = number::length((self.rhythm_seconds + 1800) / 3600 * 3600);
+        let rhythm = rhythm.strip_prefix("1 ").filter(|unit| !unit.contains(' ')).unwrap_or(&rhythm);
         format!(
-            "{about} {} since {} UTC ({} ago); before, one every {}.",
+            "{about} {} since {} UTC ({} ago); before, one every {rhythm}.",
             self.name,
             number::time(self.last_at),
             number::length((now - self.last_at) / 3600 * 3600),
-            number::length((self.rhythm_seconds + 1800) / 3600 * 3600),
         )
     }
 }
@@ -50,10 +51,9 @@ pub fn silence(database: &Database, now: i64, least: i64) -> Result<Vec<Silent>,
 
 fn find(rows: &[Heard], now: i64, least: i64) -> Vec<Silent> {
     let mut found = Vec::new();
-    let by: [(&'static str, fn(&Heard) -> Option<&String>); 2] =
-        [("domain", |row| row.domain.as_ref()), ("reporter", |row| row.org_name.as_ref())];
-    for (kind, name) in by {
-        let mut all: BTreeMap<&String, (i64, i64, i64)> = BTreeMap::new();
+    for kind in ["domain", "reporter"] {
+        let name = |row: &'_ Heard| if kind == "domain" { row.domain.clone() } else { row.org_name.clone() };
+        let mut all: BTreeMap<String, (i64, i64, i64)> = BTreeMap::new();
         for row in rows {
             let Some(name) = name(row) else { continue };
             let (days, first, last) = all.entry(name).or_insert((0, row.first_at, row.last_at));
@@ -67,7 +67,7 @@ fn find(rows: &[Heard], now: i64, least: i64) -> Vec<Silent> {
             }
             let rhythm_seconds = (last_at - first_at) / (days - 1).max(1);
             if now - last_at > least.max(rhythm_seconds.saturating_mul(3)) {
-                found.push(Silent { kind, name: name.clone(), last_at, rhythm_seconds });
+                found.push(Silent { kind, name, last_at, rhythm_seconds });
             }
         }
     }
@@ -107,7 +107,7 @@ mod tests {
         let silent = &find(&rows, 30 * DAY, 3 * DAY)[1];
         assert_eq!(
             silent.words(30 * DAY),
-            "No report from stopped since 1970-01-20 00:00 UTC (11 days ago); before, one every 1 day."
+            "No report from stopped since 1970-01-20 00:00 UTC (11 days ago); before, one every day."
         );
     }
 }

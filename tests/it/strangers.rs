@@ -87,8 +87,6 @@ fn commands(place: &Place, most: usize) -> Vec<Vec<String>> {
     let mut commands: Vec<Vec<String>> = [
         "summary --since all",
         "summary --since all --explain",
-        "digest --since all",
-        "metrics --since all",
         "summary --since all --by domain",
         "source 0.0.0.0/0",
         "source ::/0",
@@ -166,6 +164,12 @@ fn check(place: &Place, most: usize) {
                 check_csv(&command, &ran);
             }
         }
+    }
+    for line in ["digest --since all", "digest --since all --format html", "metrics --since all"] {
+        let command = words(line);
+        let ran = ask(place, &command, &[]);
+        check_text(&command, &ran);
+        assert!(!line.ends_with("html") || (!ran.stdout.contains("<script") && !ran.stdout.contains("<img")), "{line}");
     }
     for line in ["config check", "config path", "man", "help", "problems retry", "prune --keep 100y --dry-run"] {
         let command = words(line);

@@ -81,13 +81,13 @@ fn sources(text: &mut String, digest: &Digest) {
         return;
     }
     text.push_str(
-        "<h2>Sources</h2>\n<table>\n<tr><th>source</th><th class=\"n\">messages</th><th class=\"n\">fail</th>\
+        "<h2>Sources</h2>\n<table>\n<tbody>\n<tr><th>source</th><th class=\"n\">messages</th><th class=\"n\">fail</th>\
          <th class=\"n wide\">dmarc</th><th class=\"n wide\">complaints</th></tr>\n",
     );
     for line in &lines.shown {
         text.push_str(&source(line));
     }
-    text.push_str("</table>\n");
+    text.push_str("</tbody>\n</table>\n");
     if lines.addresses_left_out > 0 {
         let more = number::count(i64::try_from(lines.addresses_left_out).unwrap_or(i64::MAX), "more source");
         let messages = number::count(lines.left_out.messages, "message");
@@ -115,7 +115,7 @@ fn policies(text: &mut String, digest: &Digest) {
     if digest.review.domains.is_empty() {
         return;
     }
-    text.push_str("<h2>Published policy</h2>\n<table>\n");
+    text.push_str("<h2>Published policy</h2>\n<table>\n<tbody>\n");
     for domain in &digest.review.domains {
         text.push_str(&format!(
             "<tr><td>{} {}<span class=\"why\">{}</span></td></tr>\n",
@@ -124,5 +124,5 @@ fn policies(text: &mut String, digest: &Digest) {
             Text(&advice_words(&domain.standing, &domain.advice))
         ));
     }
-    text.push_str("</table>\n");
+    text.push_str("</tbody>\n</table>\n");
 }

@@ -189,7 +189,7 @@ fn alarms_exit_with_1_and_tell_each_finding_on_a_line() {
         ("", "nothing to watch for"),
         ("--pass-rate-below 101", "not between 0 and 100"),
         ("--pass-rate-below x", "not a number"),
-        ("--silence x", "is no span of time"),
+        ("--silence x", "`x` is no time"),
     ] {
         let ran = place.run(&format!("watch-for {options}").split_whitespace().collect::<Vec<_>>()).expect(2);
         assert!(ran.stderr.contains(part), "{options}: {}", ran.stderr);
