@@ -49,6 +49,14 @@ pub fn policies(
     database.rows(include_str!("policy.sql"), params, Policy::read)
 }
 
+/// Domains that aggregate reports named as their policy domain, ever, in order.
+///
+/// # Errors
+/// As [`Database`].
+pub fn domains(database: &Database) -> Result<Vec<String>, Error> {
+    database.rows(include_str!("policy_domains.sql"), [], |row| row.get("domain"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -121,6 +121,7 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
     let ips: Vec<&str> = found.lines.iter().filter_map(|line| line.key.as_deref()).collect();
     let mut names = names::of(database, ips.iter().copied())?;
     let labels = label::Labels::new(labels::labels(database)?);
+    let ours = policy::domains(database)?;
     let oldest = extent::of_reports(database, Some("aggregate"), now)?.oldest;
     let history = oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS));
 
@@ -131,7 +132,7 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
         let (mut facts, fails, seen_before) = facts.remove(&ip).unwrap_or_default();
         complete(&mut facts, &line, history.then_some(seen_before));
         let names = names.remove(&ip);
-        name(&mut facts, names.as_ref(), &found.domains);
+        name(&mut facts, names.as_ref(), &ours);
         facts.label = labels.of(&ip, &facts);
         let verdict = classify(&facts);
         sources.push(Judged { ip, facts, verdict, fails, names });
@@ -141,8 +142,7 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
         let key = |judged: &Judged| (judged.verdict.class, -judged.facts.counts.fail(), -judged.facts.counts.messages);
         key(one).cmp(&key(other)).then_with(|| one.ip.cmp(&other.ip))
     });
-    let by_domain = summary::summary(database, window, domain, verified, By::Domain)?;
-    let domains = domains(policy::policies(database, window, domain, verified)?, &by_domain.lines, &sources);
+    let domains = domains(policy::policies(database, window, domain, verified)?, &by_domain(&seen), &sources);
     Ok(Review { window, totals: found.totals, previous: found.previous, sources, domains })
 }
 
@@ -276,9 +276,18 @@ pub fn network(ip: &str) -> Option<IpNet> {
     Some(IpNet::new(ip, length).ok()?.trunc())
 }
 
-fn domains(policies: Vec<policy::Policy>, counts: &[Line], sources: &[Judged]) -> Vec<Domain> {
+/// Messages of each policy domain.
+fn by_domain(evidence: &Evidence) -> HashMap<&str, i64> {
+    let mut messages: HashMap<&str, i64> = HashMap::new();
+    for row in &evidence.rows {
+        let sum = messages.entry(row.domain.as_deref().unwrap_or_default()).or_default();
+        *sum = sum.saturating_add(row.messages);
+    }
+    messages
+}
+
+fn domains(policies: Vec<policy::Policy>, messages: &HashMap<&str, i64>, sources: &[Judged]) -> Vec<Domain> {
     let one = |found: policy::Policy| {
-        let line = counts.iter().find(|line| line.key.as_deref() == Some(&found.domain));
         let mut fails = Fails::default();
         let mut blockers: BTreeMap<String, (usize, &str, i64)> = BTreeMap::new();
         for source in sources {
@@ -298,7 +307,7 @@ fn domains(policies: Vec<policy::Policy>, counts: &[Line], sources: &[Judged]) -
         blockers.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
         let standing = Standing {
             days: days(found.first_at, found.last_at),
-            messages: line.map_or(0, |line| line.counts.messages),
+            messages: messages.get(found.domain.as_str()).copied().unwrap_or(0),
             fails,
             blockers,
             policy: Policy {

@@ -34,8 +34,7 @@ pub fn single(database: &Database, window: Window, addresses: &[Address], now: i
         return Ok(None);
     }
     let names = names::of(database, addresses.iter().take(MOST_NAMES).map(|address| address.ip.as_str()))?;
-    let ours = policy::policies(database, window, None, false)?;
-    let ours: Vec<String> = ours.into_iter().map(|policy| policy.domain).collect();
+    let ours = policy::domains(database)?;
     let (mut facts, fails) = facts(database, &found)?;
     facts.counts = found.facets.counts;
     facts.first_at = found.facets.first_at.unwrap_or_default();
