@@ -320,16 +320,7 @@ impl Facts {
         }
         self
     }
-
-    /// Complaints for each message; `None` where no message is known.
-    pub fn complaint_rate(&self) -> Option<f64> {
-        self.counts.share(self.counts.complaints)
-    }
 }
-
-/// Complaints above this part of the messages have mail refused: the limit that Google and Yahoo publish for bulk senders
-/// (0.3 per cent, since February 2024).
-pub const COMPLAINT_LIMIT: f64 = 0.003;
 
 /// The word with the most messages.
 pub fn most(words: &BTreeMap<String, i64>) -> Option<&str> {

@@ -6,6 +6,7 @@ use super::answer::{self, FormatArgs};
 use super::window::{self, WindowArgs};
 use super::{Context, Error, Status};
 use crate::number;
+use crate::query::rates::{self, Rate};
 use crate::query::{Database, Window, extent};
 use crate::render::sanitize::Untrusted;
 use crate::render::{Field, Format, Sheet};
@@ -18,7 +19,8 @@ const LEAST_MESSAGES: i64 = 100;
 const EXAMPLES: &str = "\
 Prints a line for each finding and exits with 1, or prints nothing and exits with 0. Rates are per cent. The pass rate is that of
 `summary`, over all messages of the window (the last 7 days unless said otherwise); with --domain that of one policy domain. The
-complaint rate is that of all, and of each source with 100 messages or more. A new source is one that no older report tells of.
+complaint rate is that of all, and of each source at each receiver that reported 100 messages of it or more (`dmarcdb complaints
+--rates`). A new source is one that no older report tells of.
 Silence is told of the newest report, and of policy domains and reporters that were heard regularly before.
 
 Examples:
@@ -98,7 +100,8 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let window = args.window.resolve(context.now, reach).map_err(usage)?;
     let domain = args.domain.as_deref();
     let review = review::review(&database, Asked { window, domain, verified: false, now: context.now })?;
-    let mut found = rate_findings(&args, &review);
+    let rates = rates::rates(&database, window, domain, rates::By::Source)?;
+    let mut found = rate_findings(&args, &review, &rates);
     if let Some(span) = &args.silence {
         let at = context.now.min(window.until);
         let least = window::back(at, span).map_err(|text| usage(format!("--silence: {text}")))?;
@@ -126,7 +129,7 @@ fn write(args: &Args, found: &[Finding]) -> Result<(), Error> {
     Ok(())
 }
 
-fn rate_findings(args: &Args, review: &Review) -> Vec<Finding> {
+fn rate_findings(args: &Args, review: &Review, rates: &[Rate]) -> Vec<Finding> {
     let mut found = Vec::new();
     let totals = review.totals;
     if let (Some(limit), Some(share)) = (args.pass_rate_below, totals.share(totals.dmarc_pass)) {
@@ -138,7 +141,7 @@ fn rate_findings(args: &Args, review: &Review) -> Vec<Finding> {
         }
     }
     if let Some(limit) = args.complaint_rate_above {
-        found.extend(complaint_findings(args, review, limit));
+        found.extend(complaint_findings(args, review, rates, limit));
     }
     if let Some(limit) = args.new_source_above {
         for source in review.sources.iter().filter(|source| source.facts.seen_before == Some(false)) {
@@ -155,7 +158,7 @@ fn rate_findings(args: &Args, review: &Review) -> Vec<Finding> {
     found
 }
 
-fn complaint_findings(args: &Args, review: &Review, limit: f64) -> Vec<Finding> {
+fn complaint_findings(args: &Args, review: &Review, rates: &[Rate], limit: f64) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut add = |subject: Option<String>, called: &str, complaints: i64, share: Option<f64>| {
         let value = share.unwrap_or(0.0) * 100.0;
@@ -168,9 +171,9 @@ fn complaint_findings(args: &Args, review: &Review, limit: f64) -> Vec<Finding> 
     let totals = review.totals;
     let all = args.domain.as_deref().unwrap_or("all mail");
     add(args.domain.clone(), all, totals.complaints, totals.share(totals.complaints));
-    for source in review.sources.iter().filter(|source| source.facts.counts.messages >= LEAST_MESSAGES) {
-        let complaints = source.facts.counts.complaints;
-        add(Some(source.ip.clone()), &call(source), complaints, source.facts.complaint_rate());
+    for rate in rates.iter().filter(|rate| rate.messages.is_some_and(|messages| messages >= LEAST_MESSAGES)) {
+        let called = format!("{} at {}", rate.value.as_deref().unwrap_or("a source that is not named"), rate.receiver);
+        add(rate.value.clone(), &called, rate.compared, rate.interval().map(|interval| interval.share));
     }
     found
 }

@@ -89,7 +89,14 @@ mod tests {
         let policy = Policy { p: Some(p.to_owned()), ..Policy::default() };
         let standing = Standing { domain: "a.test".to_owned(), policy, ..Standing::default() };
         let domains = vec![Domain { standing, advice: Advice::TooEarly, reports: 1 }];
-        Review { window: Window { since: 0, until: 1 }, totals, previous: Counts::default(), sources: judged, domains }
+        Review {
+            window: Window { since: 0, until: 1 },
+            totals,
+            previous: Counts::default(),
+            sources: judged,
+            domains,
+            rates: Vec::new(),
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::classify::{Class, Facts, Verdict, classify};
 use crate::providers::{By as KnownBy, Forwards};
 use crate::query::evidence::{self, Evidence, Results};
 use crate::query::names::{self, Names};
+use crate::query::rates::{self, Rate};
 use crate::query::summary::{self, By, Line};
 use crate::query::{Counts, Database, Error, Window, extent, labels, policy};
 use crate::report::authentication::is_aligned;
@@ -96,6 +97,8 @@ pub struct Review {
     pub sources: Vec<Judged>,
     /// Policy domains, in order.
     pub domains: Vec<Domain>,
+    /// Sources that a receiver's users complain about more than receivers bear, most complaints first.
+    pub rates: Vec<Rate>,
 }
 
 impl Review {
@@ -143,7 +146,9 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
         key(one).cmp(&key(other)).then_with(|| one.ip.cmp(&other.ip))
     });
     let domains = domains(policy::policies(database, window, domain, verified)?, &by_domain(&seen), &sources);
-    Ok(Review { window, totals: found.totals, previous: found.previous, sources, domains })
+    let mut rates = rates::rates(database, window, domain, rates::By::Source)?;
+    rates.retain(|rate| matches!(rate.verdict(), rates::Verdict::Bad | rates::Verdict::High));
+    Ok(Review { window, totals: found.totals, previous: found.previous, sources, domains, rates })
 }
 
 /// Facts of each address, its failing messages by policy domain, and whether it was seen before.

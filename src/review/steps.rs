@@ -2,9 +2,10 @@
 
 use super::collapse::{Line, groups};
 use super::selectors::selectors;
+use super::verdict::too_many_complaints;
 use super::{Domain, Judged, Review};
+use crate::classify::Class;
 use crate::classify::tighten::Advice;
-use crate::classify::{COMPLAINT_LIMIT, Class};
 use crate::number;
 use crate::query::facets::Facets;
 
@@ -56,10 +57,7 @@ pub fn steps(review: &Review, domain: &Domain, facets: &Facets) -> Vec<String> {
             "Wait for more reports: these are over {days} only; a week has all weekdays, a month the monthly mail."
         ));
     }
-    let over = review.totals.share(review.totals.complaints).filter(|rate| *rate > COMPLAINT_LIMIT);
-    if let (Some(rate), true) = (over, review.totals.complaints > 1) {
-        steps.push(format!("Complaints are {:.2}% of messages: no policy helps against those.", rate * 100.0));
-    }
+    steps.extend(too_many_complaints(review));
     steps
 }
 

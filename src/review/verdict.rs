@@ -2,15 +2,12 @@
 
 use super::collapse::{Line, groups};
 use super::{Judged, Review};
-use crate::classify::{COMPLAINT_LIMIT, Class, Reason};
+use crate::classify::{Class, Reason};
 use crate::number;
+use crate::query::rates::{self, Rate};
 
 /// So many are called by name.
 const NAMED: usize = 3;
-/// Complaints about fewer messages than this say little about a rate.
-const LEAST_MESSAGES: i64 = 100;
-/// One complaint is no rate.
-const LEAST_COMPLAINTS: i64 = 2;
 
 /// What a review comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +41,7 @@ pub fn outcome(review: &Review) -> Outcome {
     } else {
         "Nothing needs you.".to_owned()
     };
+    more.extend(many_complaints(review));
     if !new.is_empty() {
         let noun = if new.len() == 1 { "One new source" } else { "New sources" };
         more.push(format!("{noun} to look at: {}.", named(&new)));
@@ -81,26 +79,41 @@ fn forged(lines: &[Line]) -> String {
     format!("Forged under your name: {noun} from {from}; {fate}.")
 }
 
-/// A sentence for each source with more complaints than receivers bear.
+/// A sentence for each source and receiver with more complaints than receivers bear.
 pub fn too_many_complaints(review: &Review) -> Vec<String> {
-    let over = |source: &&Judged| {
-        let counts = source.facts.counts;
-        counts.messages >= LEAST_MESSAGES
-            && counts.complaints >= LEAST_COMPLAINTS
-            && source.facts.complaint_rate().is_some_and(|rate| rate > COMPLAINT_LIMIT)
+    review
+        .rates
+        .iter()
+        .filter(|rate| rate.verdict() == rates::Verdict::Bad)
+        .map(|rate| complained(review, rate))
+        .collect()
+}
+
+/// The same of those with more than they ask for.
+pub fn many_complaints(review: &Review) -> Vec<String> {
+    review
+        .rates
+        .iter()
+        .filter(|rate| rate.verdict() == rates::Verdict::High)
+        .map(|rate| complained(review, rate))
+        .collect()
+}
+
+fn complained(review: &Review, rate: &Rate) -> String {
+    let ip = rate.value.as_deref().unwrap_or("a source that is not named");
+    let name = review.sources.iter().find(|source| source.ip == ip).and_then(Judged::name);
+    let called = name.map_or_else(|| ip.to_owned(), |name| format!("{ip} ({name})"));
+    let (word, limit) = match rate.verdict() {
+        rates::Verdict::Bad => ("Too many", format!("mail is refused above {:.1}%", rates::BAD * 100.0)),
+        _ => ("Many", format!("receivers ask for less than {:.1}%", rates::HIGH * 100.0)),
     };
-    let sentence = |source: &Judged| {
-        let counts = source.facts.counts;
-        let rate = source.facts.complaint_rate().unwrap_or_default() * 100.0;
-        format!(
-            "Too many complaints about {}: {} for {} messages ({rate:.2}%; receivers refuse mail above {:.1}%).",
-            source.name().unwrap_or(&source.ip),
-            number::grouped(counts.complaints),
-            number::grouped(counts.messages),
-            COMPLAINT_LIMIT * 100.0
-        )
-    };
-    review.sources.iter().filter(over).map(sentence).collect()
+    let share = rate.interval().map_or(0.0, |interval| interval.share * 100.0);
+    format!(
+        "{word} complaints about {called} at {}: {} for {} messages there ({share:.2}%; {limit}).",
+        rate.receiver,
+        number::grouped(rate.compared),
+        number::grouped(rate.messages.unwrap_or_default()),
+    )
 }
 
 #[cfg(test)]
@@ -120,8 +133,25 @@ mod tests {
         Judged { ip: ip.to_owned(), facts, verdict, fails: BTreeMap::new(), names: None }
     }
 
+    fn rate(ip: &str, compared: i64, messages: i64) -> Rate {
+        Rate {
+            value: Some(ip.to_owned()),
+            selector: None,
+            receiver: "Yahoo".to_owned(),
+            complaints: compared,
+            trusted: compared,
+            compared,
+            messages: Some(messages),
+        }
+    }
+
     fn check(sources: Vec<Judged>, verdict: &str, more: &[&str], action: bool) {
+        check_with(Vec::new(), sources, verdict, more, action);
+    }
+
+    fn check_with(rates: Vec<Rate>, sources: Vec<Judged>, verdict: &str, more: &[&str], action: bool) {
         let review = Review {
+            rates,
             window: Window { since: 0, until: 1 },
             totals: Counts::default(),
             previous: Counts::default(),
@@ -146,10 +176,13 @@ mod tests {
             &[],
             true,
         );
-        check(
-            vec![source("192.0.2.1", 1000, 0, 4, |_| {}), source("192.0.2.2", 1000, 0, 3, |_| {})],
-            "Too many complaints about 192.0.2.1: 4 for 1,000 messages (0.40%; receivers refuse mail above 0.3%).",
-            &[],
+        check_with(
+            vec![rate("192.0.2.1", 40, 4000), rate("192.0.2.2", 10, 4000)],
+            vec![source("192.0.2.1", 9000, 0, 40, |facts| facts.names.push("mx.a.test".to_owned()))],
+            "Too many complaints about 192.0.2.1 (mx.a.test) at Yahoo: 40 for 4,000 messages there (1.00%; mail is refused above 0.3%).",
+            &[
+                "Many complaints about 192.0.2.2 at Yahoo: 10 for 4,000 messages there (0.25%; receivers ask for less than 0.1%).",
+            ],
             true,
         );
         check(vec![source("192.0.2.1", 9, 1, 0, |_| {})], "Nothing needs you.", &[], false);

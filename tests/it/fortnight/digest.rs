@@ -171,7 +171,7 @@ fn alarms_exit_with_1_and_tell_each_finding_on_a_line() {
         ("--pass-rate-below 95", 1, 1),
         ("--pass-rate-below 50", 0, 0),
         ("--complaint-rate-above 0.2", 1, 1),
-        ("--complaint-rate-above 0.3", 0, 0),
+        ("--complaint-rate-above 5", 0, 0),
         ("--new-source-above 100", 1, 1),
         ("--new-source-above 5000", 0, 0),
         // A domain that is heard daily is no silence, a reporter that stopped is.
