@@ -4,10 +4,10 @@ CARGO   ?= cargo
 DMARCDB  = target/release/dmarcdb
 DEMO     = $(DMARCDB) --db demo.sqlite --config samples/dmarcdb.toml
 
-.PHONY: help demo release packages test check fmt clippy doc advisories samples bench soak fuzz torture clean
+.PHONY: help demo release packages test check fmt clippy doc advisories instructions samples bench bench-full peers soak fuzz torture clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: release ## build, read samples/mail into demo.sqlite, show a week of it
 	@rm -f demo.sqlite demo.sqlite-wal demo.sqlite-shm demo.sqlite-journal demo.sqlite.lock
@@ -41,14 +41,15 @@ release: ## build the release binary
 	$(CARGO) build --release --locked
 
 # What the tests start or run the binary under: a real IMAP server, a real DNS server, a way to make system calls fail, a clock
-# that lies, and a browser that looks at the digest.
-TEST_PACKAGES = dovecot-imapd nsd strace libfaketime chromium-headless-shell
+# that lies, a browser that looks at the digest, and a counter of instructions.
+TEST_PACKAGES = dovecot-imapd nsd strace libfaketime chromium-headless-shell valgrind
 
 packages:
 	@missing=; \
 	[ -x /usr/sbin/dovecot ] || command -v dovecot >/dev/null || missing=1; \
 	[ -x /usr/sbin/nsd ] || missing=1; \
 	command -v strace >/dev/null || missing=1; \
+	command -v valgrind >/dev/null || missing=1; \
 	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing=1; \
 	command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || missing=1; \
 	if [ -n "$$missing" ]; then \
@@ -67,7 +68,7 @@ test: packages ## run every test; installs what Debian has of dovecot, strace, l
 		$(CARGO) test --locked --no-fail-fast; \
 	fi
 
-check: fmt clippy test doc advisories ## all that CI runs
+check: fmt clippy test doc instructions advisories ## all that CI runs
 
 fmt: ## is everything formatted
 	$(CARGO) fmt --all --check
@@ -80,6 +81,9 @@ doc: ## the documentation builds without warnings
 
 samples: ## write samples/ again from samples/make.py (needs python3)
 	python3 samples/make.py
+
+instructions: packages release ## instructions of reading, ingest and summary, held against benches/instructions.txt
+	@benches/instructions
 
 advisories: ## look the dependencies up in the RustSec database
 	@.ci/advisories
@@ -94,11 +98,20 @@ torture: packages ## every fault at every point, an hour at most, with a table o
 		END { printf "%-34s %8d %8d %10d %8d\n", "all", p, t, v, s }' $(TORTURE_TABLE); \
 	exit $$status
 
-bench: ## speed and memory, each beside its floor
+bench: packages ## speed and memory, each beside its floor, and growth to a million rows
 	$(CARGO) bench --locked --bench ingest
 	$(CARGO) bench --locked --bench aggregate
+	$(CARGO) bench --locked --bench fetch
 	$(CARGO) bench --locked --bench export
 	$(CARGO) bench --locked --bench complaints
+	$(CARGO) bench --locked --bench growth
+
+bench-full: bench ## the same, growth to fifty million rows (6 GB of disk), and a mailbox of 100 000 messages
+	$(CARGO) bench --locked --bench fetch -- --full
+	$(CARGO) bench --locked --bench growth -- --full
+
+peers: release ## beside parsedmarc, which is installed from PyPI under target/peers (benches/peers.md)
+	python3 benches/peers/run.py
 
 SECONDS ?= 3600
 soak: ## fetch --watch under faults for SECONDS (an hour): nothing lost, memory flat

@@ -16,7 +16,8 @@ CREATE TABLE text (
 -- Sending addresses.
 CREATE TABLE address (
   id INTEGER PRIMARY KEY,
-  ip TEXT NOT NULL UNIQUE                -- canonical text
+  ip TEXT NOT NULL UNIQUE,               -- canonical text
+  first_at INTEGER                       -- end of the first period in which a counted report told of it; stays when that report goes
 ) STRICT;
 
 -- ---------------------------------------------------------------- the ledger
@@ -114,8 +115,8 @@ CREATE TABLE report (
   domain             INTEGER REFERENCES text (id),  -- policy_published/domain: the DMARC policy domain; policy-domain (RFC 8460)
   begin_at           INTEGER NOT NULL,   -- report_metadata/date_range/begin
   end_at             INTEGER NOT NULL,   -- report_metadata/date_range/end
-  identity           BLOB NOT NULL,      -- digest of kind, submitter, domain, report_id, begin, end
-  content_hash       BLOB NOT NULL,      -- digest of the content, equal in every container and encoding
+  identity           BLOB NOT NULL,      -- end, then half a digest of kind, submitter, domain, report_id, begin, end
+  content_hash       BLOB NOT NULL,      -- half a digest of the content, equal in every container and encoding
   -- Whose word it is, by the best of the mails that brought it: `verified`, the own server found an aligned pass of a domain
   -- of the reporter's; `foreign`, of somebody else's domain (forwarded, or sent by a provider); `unverified`, the own server
   -- said nothing; `failed`, it says that the mail is not from whom it says it is.
@@ -196,7 +197,6 @@ CREATE TABLE record (
   reason_set    INTEGER REFERENCES reason_set (id),          -- row/policy_evaluated/reason; NULL: none
   PRIMARY KEY (report, ordinal)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX record_source ON record (source);
 
 -- Words in a record that were sent other than the standard spells them, as sent.
 CREATE TABLE record_spelling (

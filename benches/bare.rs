@@ -97,6 +97,8 @@ impl<'a> Bare<'a> {
     pub fn keep(&mut self, number: u64, head: &Head, rows: &[Row]) -> i64 {
         let digest = digest(number);
         let Head { org_name, org_email, report_id, domain, begin_at, end_at } = head;
+        // As the store makes them: the end of the period first, and half digests.
+        let identity = [&end_at.to_be_bytes()[..], &digest[..16]].concat();
         let origin = format!("imap://reports/INBOX;uidvalidity=1690000000;uid={number}");
         let subject = format!("Report Domain: {domain} Submitter: receiver.example Report-ID: <{report_id}>");
         let message_id = format!("{report_id}@receiver.example");
@@ -105,7 +107,17 @@ impl<'a> Bare<'a> {
         let (org_name, org_email, domain) = (self.text.id(org_name), self.text.id(org_email), self.text.id(domain));
         let (records, messages) = (rows.len() as i64, rows.iter().map(|row| row.messages).sum::<i64>());
         let values = params![
-            message, org_name, org_email, report_id, domain, begin_at, end_at, digest, digest, records, records,
+            message,
+            org_name,
+            org_email,
+            report_id,
+            domain,
+            begin_at,
+            end_at,
+            identity,
+            &digest[..16],
+            records,
+            records,
             messages
         ];
         let report = self.report.insert(values).expect("report");

@@ -14,6 +14,8 @@ const DMARCDB: &str = env!("CARGO_BIN_EXE_dmarcdb");
 /// What a run came to.
 pub struct Ran {
     pub seconds: f64,
+    /// Seconds of processor time, on all cores together, in steps of a hundredth.
+    pub processor: f64,
     /// The most bytes that were resident.
     pub peak: u64,
     /// Standard output.
@@ -46,9 +48,11 @@ pub fn run(db: &Path, arguments: &[&str]) -> Ran {
         answer
     });
     let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let mut peak = 0;
+    let stat_file = status_file.with_file_name("stat");
+    let (mut peak, mut processor) = (0, 0.0);
     let status = loop {
         peak = peak.max(peak_bytes(&status_file).unwrap_or_default());
+        processor = processor_seconds(&stat_file).unwrap_or(processor);
         match child.try_wait().expect("a child") {
             Some(status) => break status,
             None => thread::sleep(Duration::from_micros(500)),
@@ -56,7 +60,7 @@ pub fn run(db: &Path, arguments: &[&str]) -> Ran {
     };
     let seconds = start.elapsed().as_secs_f64();
     assert!(status.success(), "{arguments:?}: {status}");
-    Ran { seconds, peak, answer: reading.join().expect("an answer") }
+    Ran { seconds, processor, peak, answer: reading.join().expect("an answer") }
 }
 
 /// `VmHWM`: the most that was ever resident. It only grows, so the last look before the end is the peak but for little.
@@ -64,6 +68,14 @@ fn peak_bytes(status: &Path) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// User and system time, the 14th and 15th field of proc(5), in ticks of a hundredth second.
+fn processor_seconds(stat: &Path) -> Option<f64> {
+    let text = fs::read_to_string(stat).ok()?;
+    let mut fields = text.rsplit_once(") ")?.1.split(' ').skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / 100.0)
 }
 
 /// Removes a database and what SQLite and the store keep beside it.

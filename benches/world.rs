@@ -13,7 +13,7 @@ pub const DAYS: i64 = 1_096;
 const DOMAINS: u64 = 300;
 const SERVERS: u64 = 60;
 const FORWARDERS: u64 = 3_000;
-const SPOOFERS: u64 = 2_000_000;
+const SPOOFERS: u64 = 1_000_000;
 
 /// Name, address, and the second of the day at which its periods end; `None`: at any.
 const REPORTERS: [(&str, &str, Option<i64>); 24] = [
@@ -115,7 +115,7 @@ impl World {
                 let server = server((customer * 7 + skewed(random, 6)) % SERVERS);
                 row(server, random.chance(98), random.chance(95), bounce.to_owned())
             }
-            75..92 => {
+            75..95 => {
                 let number = skewed(random, FORWARDERS);
                 let forwarded = Row { forwarded: true, ..row(forwarder(number), false, false, String::new()) };
                 let dkim = random.chance(80);

@@ -24,8 +24,8 @@ const BYTES_UNDER_WAY: u64 = 24 << 20;
 const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
 /// Messages that may be under way.
 const MESSAGES_UNDER_WAY: usize = 1024;
-/// A batch is committed at this many messages,
-const BATCH_MESSAGES: usize = 500;
+/// A batch is committed at this many messages, unless told otherwise,
+pub const BATCH_MESSAGES: usize = 500;
 /// or this many records,
 const BATCH_RECORDS: u64 = 50_000;
 /// or when it is this old.
@@ -48,6 +48,8 @@ pub struct Options {
     pub reserved: Reserved,
     /// Read and count, but keep nothing and leave the source alone.
     pub dry_run: bool,
+    /// Messages after which is committed, at the latest; [`BATCH_MESSAGES`] is fast.
+    pub batch_messages: usize,
 }
 
 /// What is known to feedback loops only, or to mail servers only, so that complaints or bounces in it are believed.
@@ -485,7 +487,7 @@ impl Writer<'_> {
 
     fn commit_if_due(&mut self) -> Result<(), store::Error> {
         let old = self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
-        if old || self.batch.len() >= BATCH_MESSAGES || self.batch_records >= BATCH_RECORDS {
+        if old || self.batch.len() >= self.options.batch_messages || self.batch_records >= BATCH_RECORDS {
             return self.commit();
         }
         Ok(())

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Context, Error, Status};
 use crate::config::Config;
-use crate::ingest::{self, Observer, Options, Reserved, Tally};
+use crate::ingest::{self, BATCH_MESSAGES, Observer, Options, Reserved, Tally};
 use crate::reading;
 use crate::render::sanitize::Untrusted;
 use crate::source::{self, Origin, Source, Stop};
@@ -212,6 +212,7 @@ pub fn options(context: &Context, config: &Config, dry_run: bool) -> Result<Opti
         settles: false,
         reserved: Reserved::default(),
         dry_run,
+        batch_messages: BATCH_MESSAGES,
     })
 }
 

@@ -7,7 +7,6 @@ pub mod bounces;
 pub mod check;
 pub mod complaints;
 pub mod counts;
-pub mod daily;
 pub mod database;
 pub mod days;
 pub mod domain;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use dmarcdb::store::daily;
 use rusqlite::Connection;
 
 const WEEK: &str = "--since=2026-11-14 --until=2026-11-21";
@@ -70,6 +71,7 @@ impl Scratch {
         connection.execute_batch(include_str!("../../schema.sql")).unwrap();
         connection.execute_batch("PRAGMA application_id = 0x444D4442; PRAGMA user_version = 1").unwrap();
         connection.execute_batch(include_str!("fixture.sql")).unwrap();
+        daily::rebuild(&connection).unwrap();
         scratch
     }
 
@@ -189,7 +191,9 @@ fn json_of_the_summary_is_as_published() {
 #[test]
 fn the_default_window_says_where_the_reports_are() {
     let scratch = Scratch::new();
-    Connection::open(scratch.db()).unwrap().execute_batch("UPDATE report SET end_at = 1500000000 + id").unwrap();
+    let connection = Connection::open(scratch.db()).unwrap();
+    connection.execute_batch("UPDATE report SET end_at = 1500000000 + id").unwrap();
+    daily::rebuild(&connection).unwrap();
     for command in ["summary", "reports", "records", "tls"] {
         let output = scratch.run(command);
         let answer = text(&output.stdout);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use dmarcdb::query::summary::{By, summary};
+use dmarcdb::query::{Database, Window, evidence, source};
 use dmarcdb::store::daily;
-use rusqlite::Connection;
+use rusqlite::{Connection, named_params};
 
 use crate::support::run::Place;
 
@@ -121,6 +123,73 @@ fn sums_follow_versions_verification_and_pruning() {
     place.run(&["-q", "ingest", "last"]).expect(0);
     hold(&place, "after all was pruned");
     assert!(!entries(&place.database()).is_empty());
+}
+
+/// Messages and passes by address, straight from the rows.
+const PLAIN: &str = "
+    SELECT s.ip, sum(c.messages), total(c.messages) FILTER (WHERE c.dkim = 1 OR c.spf = 1)
+    FROM record c JOIN report r ON r.id = c.report JOIN address s ON s.id = c.source LEFT JOIN text t ON t.id = r.domain
+    WHERE r.conflict_with IS NULL AND r.verification <> 'failed' AND r.end_at >= :since AND r.end_at < :until
+      AND (:verified = 0 OR r.verification = 'verified') AND (:domain IS NULL OR t.value = :domain)
+    GROUP BY s.ip ORDER BY s.ip";
+
+#[test]
+fn questions_say_what_the_rows_say_whatever_the_window() {
+    let place = Place::new();
+    place.write("config.toml", "authserv_id = \"mx.example.com\"\n");
+    for number in 0..60 {
+        place.write(&format!("in/{number}.eml"), mail(number));
+    }
+    place.run(&["--config", "config.toml", "-q", "ingest", "in"]).expect(0);
+    let (rows, database) = (place.database(), Database::open(&place.path("db.sqlite")).unwrap());
+    let ends = rows.prepare("SELECT DISTINCT end_at FROM report").unwrap();
+    let ends: Vec<i64> = { ends }.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert!(ends.len() > 5, "{ends:?}");
+    let around = ends.iter().flat_map(|end| [end - 1, *end, end + 1]);
+    let windows = around.flat_map(|at| [Window { since: at, until: i64::MAX }, Window { since: 0, until: at }]);
+    let mut compared = 0;
+    for window in windows.chain([Window::ALL, Window { since: -5, until: 5 }]) {
+        for (domain, verified) in
+            [(None, false), (None, true), (Some("example.com"), false), (Some("x.example"), false)]
+        {
+            let asked = named_params! {":since": window.since, ":until": window.until, ":verified": verified, ":domain": domain};
+            let mut plain = rows.prepare_cached(PLAIN).unwrap();
+            let plain = plain.query_map(asked, |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, f64>(2)? as i64)));
+            let plain: Vec<(String, i64, i64)> = plain.unwrap().map(Result::unwrap).collect();
+            compared += plain.len();
+            let sum = plain.iter().fold((0, 0), |sum, line| (sum.0 + line.1, sum.1 + line.2));
+            for by in [By::Source, By::Domain, By::Reporter, By::Day] {
+                let found = summary(&database, window, domain, verified, by).unwrap();
+                let context = format!("{window:?} {domain:?} {verified} {by:?}");
+                assert_eq!((found.totals.messages, found.totals.dmarc_pass), sum, "{context}");
+                let lines = found.lines.iter().map(|line| &line.counts);
+                let all = lines.fold((0, 0), |sum, line| (sum.0 + line.messages, sum.1 + line.dmarc_pass));
+                assert_eq!(all, sum, "{context}");
+                if by == By::Source {
+                    let line = |line: &dmarcdb::query::summary::Line| {
+                        (line.key.clone().unwrap(), line.counts.messages, line.counts.dmarc_pass)
+                    };
+                    let mut lines: Vec<_> = found.lines.iter().map(line).collect();
+                    lines.sort();
+                    assert_eq!(lines, plain, "{context}");
+                }
+            }
+            let seen = evidence::evidence(&database, window, domain, verified).unwrap();
+            assert_eq!(seen.rows.iter().map(|row| row.messages).sum::<i64>(), sum.0);
+            if domain.is_none() && !verified {
+                for (ip, messages, passes) in &plain {
+                    let addresses = source::address(&database, ip.parse().unwrap()).unwrap();
+                    let found = source::source(&database, window, &addresses).unwrap();
+                    assert_eq!(found.facets.counts.messages, *messages, "{ip} {window:?}");
+                    let reported = found.reporters.iter().map(|reporter| reporter.messages).sum::<i64>();
+                    assert_eq!(reported, *messages, "{ip} {window:?}");
+                    let found = source::passes(&database, window, &addresses).unwrap();
+                    assert_eq!((found[0].messages, found[0].dmarc_pass), (*messages, *passes), "{ip} {window:?}");
+                }
+            }
+        }
+    }
+    assert!(compared > 300, "{compared}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod config;
 mod corpus;
 mod daily;
 mod damage;
+mod determinism;
 mod doctor;
 mod enrich;
 mod exports;

@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn addresses_of_a_network_and_of_a_name() {
-        let more = "INSERT INTO address VALUES (10, '192.0.2.1'), (11, '192.0.20.1'), (12, '2001:db8:1::1'), (13, '2001:db8:0:1::1'),
+        let more = "INSERT INTO address (id, ip) VALUES (10, '192.0.2.1'), (11, '192.0.20.1'), (12, '2001:db8:1::1'), (13, '2001:db8:0:1::1'),
                       (14, '10.1.2.3');
                     INSERT INTO source_name (source, looked_up_at, expires_at, outcome, name, provider) VALUES
                       (1, 0, 0, 'confirmed', 'mx.esp.test', NULL), (2, 0, 0, 'confirmed', 'notesp.test', 'Google');";

@@ -1,8 +1,15 @@
 -- How mail of a window from sending addresses given as a JSON array of their numbers fares.
-SELECT s.ip, CAST(total(c.messages) AS INTEGER) AS messages,
-       CAST(total(c.messages) FILTER (WHERE c.dkim = 1 OR c.spf = 1) AS INTEGER) AS dmarc_pass,
-       CAST(total(c.messages) FILTER (WHERE c.spf = 1) AS INTEGER) AS spf_pass
-FROM json_each(:sources) j CROSS JOIN address s ON s.id = j.value CROSS JOIN record c ON c.source = s.id JOIN report r ON r.id = c.report
-WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted
+WITH RECURSIVE days (day) AS (
+  SELECT min(d.day) FROM daily_source d WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400
+  UNION ALL
+  SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= (:until - 1) / 86400)
+  FROM days WHERE days.day IS NOT NULL
+)
+SELECT s.ip, CAST(total(d.messages) AS INTEGER) AS messages,
+       CAST(total(d.dmarc_pass) AS INTEGER) AS dmarc_pass,
+       CAST(total(d.spf_pass) AS INTEGER) AS spf_pass
+FROM days CROSS JOIN json_each(:sources) j CROSS JOIN address s ON s.id = j.value
+CROSS JOIN daily_source d ON d.day = days.day AND d.source = s.id
+WHERE d.end_at >= :since AND d.end_at < :until
 GROUP BY s.id
 ORDER BY s.ip

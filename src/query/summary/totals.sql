@@ -1,11 +1,11 @@
 -- All messages of a window together.
-SELECT CAST(total(c.messages) AS INTEGER) AS messages,
-       CAST(total(c.messages) FILTER (WHERE c.dkim = 1 OR c.spf = 1) AS INTEGER) AS dmarc_pass,
-       CAST(total(c.messages) FILTER (WHERE c.dkim = 1) AS INTEGER) AS dkim_pass,
-       CAST(total(c.messages) FILTER (WHERE c.spf = 1) AS INTEGER) AS spf_pass,
-       CAST(total(c.messages) FILTER (WHERE c.dkim IS NOT 1 AND c.spf IS NOT 1 AND (c.dkim IS NULL OR c.spf IS NULL)) AS INTEGER) AS unknown,
-       CAST(total(c.messages) FILTER (WHERE c.disposition = 1) AS INTEGER) AS quarantine,
-       CAST(total(c.messages) FILTER (WHERE c.disposition = 2) AS INTEGER) AS reject
-FROM report r CROSS JOIN record c ON c.report = r.id
-WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted AND (:verified = 0 OR r.verification = 'verified')
-  AND (:domain IS NULL OR r.domain = (SELECT id FROM text WHERE value = :domain))
+SELECT CAST(total(d.messages) AS INTEGER) AS messages,
+       CAST(total(d.dmarc_pass) AS INTEGER) AS dmarc_pass,
+       CAST(total(d.dkim_pass) AS INTEGER) AS dkim_pass,
+       CAST(total(d.spf_pass) AS INTEGER) AS spf_pass,
+       CAST(total(d.unknown) AS INTEGER) AS unknown,
+       CAST(total(d.quarantine) AS INTEGER) AS quarantine,
+       CAST(total(d.reject) AS INTEGER) AS reject
+FROM daily_reporter d
+WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND d.end_at >= :since AND d.end_at < :until AND (:verified = 0 OR d.verified)
+  AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))

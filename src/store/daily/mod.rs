@@ -385,6 +385,9 @@ impl Sums<'_> {
         let mut remove = self.connection.prepare_cached(
             "DELETE FROM daily_source WHERE (day, source, end_at, begin_at, verified) = (?1, ?2, ?3, ?4, ?5) AND records = 0",
         )?;
+        let mut first = self
+            .connection
+            .prepare_cached("UPDATE address SET first_at = ?2 WHERE id = ?1 AND (first_at IS NULL OR first_at > ?2)")?;
         for (key, sum) in sorted(&mut self.sources) {
             let SourceKey { day, source, period: Period { end_at, begin_at, verified } } = key;
             let SourceFigures { figures: f, forwarded, dkim_any, spf_any } = sum;
@@ -408,6 +411,8 @@ impl Sums<'_> {
             ])?;
             if self.sign < 0 {
                 remove.execute(params![day, source, end_at, begin_at, verified])?;
+            } else {
+                first.execute(params![source, end_at])?;
             }
         }
         Ok(())

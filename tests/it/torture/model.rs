@@ -406,6 +406,7 @@ impl<'a> Model<'a> {
             settles,
             reserved: Reserved::default(),
             dry_run: false,
+            batch_messages: ingest::BATCH_MESSAGES,
         }
     }
 

@@ -1,2 +1,0 @@
--- One address.
-SELECT ip FROM address WHERE id = :id

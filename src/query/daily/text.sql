@@ -1,2 +1,0 @@
--- One text.
-SELECT value FROM text WHERE id = :id
