@@ -132,7 +132,7 @@ CREATE TABLE report (
 CREATE UNIQUE INDEX report_identity ON report (identity, content_hash);
 CREATE UNIQUE INDEX report_standing ON report (identity) WHERE conflict_with IS NULL;  -- one of each identity stands
 CREATE INDEX report_end ON report (end_at, kind);
-CREATE INDEX report_domain ON report (domain, end_at);
+CREATE INDEX report_domain ON report (domain, end_at, records, messages);  -- finds the same report sent under two ids
 CREATE INDEX report_org ON report (org_name, end_at);
 CREATE INDEX report_message ON report (message);
 CREATE INDEX report_conflict ON report (conflict_with) WHERE conflict_with IS NOT NULL;

@@ -105,7 +105,7 @@ fn fetch(dir: &Path, server: &Dovecot, messages: u64, records: u64) -> program::
     fs::set_permissions(dir.join("password"), mode).expect("a mode");
     let config = dir.join("config.toml");
     let text = format!(
-        "run_messages = 1000000\n[[account]]\nname = \"bench\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n\
+        "[[account]]\nname = \"bench\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n\
          user = \"alice\"\npassword_file = {:?}\nfolders = [\"INBOX\"]\nafter = \"keep\"\n",
         server.imap,
         dir.join("password")

@@ -265,10 +265,10 @@ const COMPARED: usize = 4;
 pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     let others: Vec<(i64, String)> = connection
         .prepare_cached(
-            "SELECT o.id, o.report_id FROM report n CROSS JOIN (SELECT id FROM report WHERE (domain, end_at) = \
-             (SELECT domain, end_at FROM report WHERE id = ?1) ORDER BY id DESC LIMIT ?2) c CROSS JOIN report o ON o.id = c.id \
+            "SELECT o.id, o.report_id FROM report n CROSS JOIN (SELECT id FROM report \
+             WHERE (domain, end_at, records, messages) = (SELECT domain, end_at, records, messages FROM report WHERE id = ?1) ORDER BY id DESC LIMIT ?2) c CROSS JOIN report o ON o.id = c.id \
              WHERE n.id = ?1 AND o.id <> n.id AND o.kind = n.kind AND o.org_name IS n.org_name AND o.begin_at = n.begin_at \
-             AND o.records = n.records AND o.messages = n.messages AND o.report_id <> n.report_id AND n.records > 0 \
+             AND o.report_id <> n.report_id AND n.records > 0 \
              AND o.counted AND n.counted ORDER BY o.id LIMIT ?3",
         )?
         .query_map(params![id, LOOKED_AT as i64, COMPARED as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
