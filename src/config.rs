@@ -42,6 +42,8 @@ pub struct Config {
     pub verp: Option<TokenSource>,
     /// Our `CFBL-Feedback-ID`.
     pub cfbl: Option<TokenSource>,
+    /// Whether to check DKIM signatures of mail that the own server said nothing about. Needs DNS.
+    pub verify_dkim: bool,
     /// Whom to ask about names.
     pub dns: Dns,
     /// What `enrich` looks up beside names.
@@ -145,6 +147,7 @@ impl Config {
         self.db = reader.path(top, "db");
         self.own_domains = reader.domains(top, "own_domains");
         self.authserv_id = reader.text(top, "authserv_id");
+        self.verify_dkim = reader.flag(top, "verify_dkim", false);
         self.feedback_senders = reader.senders(top, "feedback_senders");
         if let Some(section) = reader.section(top, "limits") {
             take_limits(&mut self.limits, reader, &section);
@@ -172,6 +175,7 @@ const KEYS: &[&str] = &[
     "db",
     "own_domains",
     "authserv_id",
+    "verify_dkim",
     "feedback_senders",
     "bounces",
     "verp",

@@ -1,6 +1,8 @@
 //! Asks DNS: many questions at once, each bounded in time, all together bounded in time and number. The one room that knows
 //! the resolver's crate.
 
+pub mod signatures;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use sha2::{Digest, Sha256};
 
 use crate::problem::{Code, Problem, Refusal};
-use crate::reading::{self, Reading};
+use crate::reading::{self, Auth, Reading};
 use crate::source::{self, Fate, Message, Origin, Refused, Source, Taken};
 use crate::store::{self, Arrival, Kept, Ours, Outcome, Store};
 
@@ -42,6 +42,8 @@ pub struct Options {
     pub readers: usize,
     /// Now, seconds since the epoch.
     pub now: i64,
+    /// Checks signatures of mail that the own server said nothing about; `None`: nobody does.
+    pub verifier: Option<Verifier>,
     /// Whether the source flags, moves or deletes what is kept.
     pub settles: bool,
     /// Which messages come from where only feedback loops or mail servers write to.
@@ -50,6 +52,22 @@ pub struct Options {
     pub dry_run: bool,
     /// Messages after which is committed, at the latest; [`BATCH_MESSAGES`] is fast.
     pub batch_messages: usize,
+}
+
+/// Checks the DKIM signatures of mails. It may take its time, within bounds of its own, and is called by every reader.
+pub trait Verify: Send + Sync {
+    /// The domains whose signatures on a mail pass.
+    fn passed(&self, message: &[u8]) -> Vec<String>;
+}
+
+/// Whoever does that.
+#[derive(Clone)]
+pub struct Verifier(pub Arc<dyn Verify>);
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Verifier")
+    }
 }
 
 /// What is known to feedback loops only, or to mail servers only, so that complaints or bounces in it are believed.
@@ -192,7 +210,7 @@ pub fn run(
         for _ in 0..options.readers.max(1) {
             let (jobs, to_writer) = (jobs.clone(), to_writer.clone());
             let gate = &gate;
-            let work = move || read_all(&jobs, &to_writer, &options.reading, gate);
+            let work = move || read_all(&jobs, &to_writer, options, gate);
             match thread::Builder::new().spawn_scoped(scope, work) {
                 Ok(_) => reading = Ok(()),
                 Err(error) => reading = reading.or(Err(error)),
@@ -353,7 +371,7 @@ impl Taker<'_> {
     }
 }
 
-fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, settings: &reading::Settings, gate: &Gate) {
+fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, options: &Options, gate: &Gate) {
     for Job { number, taken, mut weight } in jobs {
         let what = match taken {
             Taken::Refused { origin, bytes, refusal } => What::Refused { origin, bytes, refused: refusal },
@@ -361,7 +379,8 @@ fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, settings: &reading::
                 let sha256 = Sha256::digest(&message.bytes).into();
                 let name = file_name(&message.origin);
                 let held_bytes = if gate.is_full() { HELD_BYTES_WHEN_FULL } else { reading::HELD_BYTES };
-                let reading = read_safely(&message.bytes, name.as_deref(), settings, held_bytes);
+                let mut reading = read_safely(&message.bytes, name.as_deref(), &options.reading, held_bytes);
+                verify(&mut reading, &message.bytes, options.verifier.as_ref());
                 let held_bytes = reading.held_bytes as u64;
                 gate.add(held_bytes);
                 weight += held_bytes;
@@ -371,6 +390,16 @@ fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, settings: &reading::
         if to_writer.send(Done { number, weight, what }).is_err() {
             return;
         }
+    }
+}
+
+/// Asks whoever checks signatures about a mail with something in it whose word matters.
+fn verify(reading: &mut Reading, message: &[u8], verifier: Option<&Verifier>) {
+    if let (Some(Verifier(verifier)), Some(head)) = (verifier, &mut reading.head)
+        && head.auth == Auth::None
+        && !reading.found.is_empty()
+    {
+        head.believe(&verifier.passed(message));
     }
 }
 

@@ -56,6 +56,8 @@ pub struct MailHead {
     pub auth: Auth,
     /// The aligned domain that passed.
     pub auth_domain: Option<String>,
+    /// The domain of the one address in the one `From` field, canonical.
+    pub from_domain: Option<String>,
     /// The own server says that the mail failed.
     pub auth_failed: bool,
     /// The header fields that say so, at most 8 KiB.
@@ -481,9 +483,24 @@ fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
         sent_at: root.header("date").and_then(|date| date::mail(&date)),
         auth,
         auth_domain,
+        from_domain: authentication::sole_from_domain(&root.headers),
         auth_failed: authentication.failed,
         auth_results: Some(authentication.fields.join("\n")).filter(|fields| !fields.is_empty()),
         own_server: settings.authserv_id.as_deref().is_some_and(|id| trace::is_own(&root.headers, id)),
+    }
+}
+
+impl MailHead {
+    /// Takes signatures that passed for the word of the own server, where that said nothing: an aligned one proves the `From`
+    /// domain. None that passed proves nothing.
+    pub fn believe(&mut self, signers: &[String]) {
+        let Some(from) = self.from_domain.as_deref().filter(|_| self.auth == Auth::None) else { return };
+        let signers = signers.iter().filter_map(|name| address::domain(name));
+        if let Some(domain) = signers.into_iter().find(|domain| authentication::is_aligned(domain, from)) {
+            self.auth = Auth::Pass;
+            self.auth_results = Some(format!("dmarcdb; dkim=pass header.d={domain}"));
+            self.auth_domain = Some(domain);
+        }
     }
 }
 

@@ -92,14 +92,18 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
 /// # Errors
 /// /etc/resolv.conf cannot be used: [`Status::Configuration`].
 pub fn ask(config: &Config, stop: Arc<AtomicBool>) -> Result<Dns, Error> {
-    let settings = dns::Settings {
+    Dns::new(dns_settings(config), stop).map_err(|text| Error::new(Status::Configuration, text))
+}
+
+/// The settings of `[dns]`.
+pub fn dns_settings(config: &Config) -> dns::Settings {
+    dns::Settings {
         server: config.dns.server,
         timeout: config.dns.timeout,
         run: config.dns.run,
         queries: config.dns.queries,
         at_once: config.dns.at_once,
-    };
-    Dns::new(settings, stop).map_err(|text| Error::new(Status::Configuration, text))
+    }
 }
 
 fn bar(addresses: usize) -> ProgressBar {

@@ -7,9 +7,11 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::enrich::dns_settings;
 use super::{Context, Error, Status};
 use crate::config::Config;
-use crate::ingest::{self, BATCH_MESSAGES, Observer, Options, Reserved, Tally};
+use crate::dns::signatures::Signatures;
+use crate::ingest::{self, BATCH_MESSAGES, Observer, Options, Reserved, Tally, Verifier, Verify};
 use crate::reading;
 use crate::render::sanitize::Untrusted;
 use crate::source::{self, Origin, Source, Stop};
@@ -208,12 +210,25 @@ pub fn options(context: &Context, config: &Config, dry_run: bool) -> Result<Opti
         reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
         ours: ours(config)?,
         readers: std::thread::available_parallelism().map_or(1, usize::from),
+        verifier: if config.verify_dkim { Some(verifier(config)?) } else { None },
         now: context.now,
         settles: false,
         reserved: Reserved::default(),
         dry_run,
         batch_messages: BATCH_MESSAGES,
     })
+}
+
+/// Whoever checks the signatures of mail, as the configuration says.
+fn verifier(config: &Config) -> Result<Verifier, Error> {
+    struct ByDns(Signatures);
+    impl Verify for ByDns {
+        fn passed(&self, message: &[u8]) -> Vec<String> {
+            self.0.passed(message)
+        }
+    }
+    let signatures = Signatures::new(&dns_settings(config)).map_err(|text| Error::new(Status::Configuration, text))?;
+    Ok(Verifier(Arc::new(ByDns(signatures))))
 }
 
 /// What reading again came to, in messages.

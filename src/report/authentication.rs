@@ -232,7 +232,7 @@ impl MethodResult {
 }
 
 /// The domain of the one address in the one `From` field; `None` where there are several, which nobody can vouch for.
-fn sole_from_domain(headers: &[Header<'_>]) -> Option<String> {
+pub fn sole_from_domain(headers: &[Header<'_>]) -> Option<String> {
     let mut fields = headers.iter().filter(|header| header.name.trim().eq_ignore_ascii_case("from"));
     let field = fields.next()?;
     if fields.next().is_some() {

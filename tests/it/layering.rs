@@ -53,7 +53,7 @@ const PURE: [&str; 11] = [
 ];
 
 /// What a pure room may not name: paths and all below them.
-const IMPURE: [&str; 19] = [
+const IMPURE: [&str; 20] = [
     "std::fs",
     "std::net",
     "std::env",
@@ -71,6 +71,7 @@ const IMPURE: [&str; 19] = [
     "imap",
     "clap",
     "hickory_resolver",
+    "mail_auth",
     "tokio",
     "maxminddb",
 ];
@@ -83,7 +84,7 @@ const ADDRESSES: [&str; 4] =
 const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 
 /// Crates that belong to rooms.
-const ONLY_IN: [(&str, &[&str]); 8] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("rusqlite", &["store", "query"]),
     ("clap", &["cli"]),
     ("imap", &["source"]),
@@ -91,6 +92,7 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
     ("ureq", &["oauth"]),
     ("hickory_resolver", &["dns"]),
     ("tokio", &["dns"]),
+    ("mail_auth", &["dns"]),
     ("maxminddb", &["enrich"]),
 ];
 

@@ -31,6 +31,7 @@ mod prune;
 mod readme;
 mod samples;
 mod secrets;
+mod signatures;
 mod store;
 mod strangers;
 mod support;

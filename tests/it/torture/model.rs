@@ -399,6 +399,7 @@ impl<'a> Model<'a> {
     fn options(&self, settles: bool) -> Options {
         let limits = Limits::default();
         Options {
+            verifier: None,
             ours: Ours { own_domains: vec!["example.com".into()], kept_bytes: limits.kept_bytes, ..Ours::default() },
             reading: reading::Settings { limits, authserv_id: None },
             readers: 1,
