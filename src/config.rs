@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::source::Stop;
 use crate::suppress::bounces::SoftPolicy;
 use crate::suppress::token::Tokens;
+use crate::suppress::trust::Reach;
 pub use account::{Account, Login};
 pub use dns::{Dns, Enrich};
 pub use oauth::{Flow, OAuth};
@@ -36,6 +37,8 @@ pub struct Config {
     pub feedback_senders: Vec<String>,
     /// Bounds on what strangers send.
     pub limits: Limits,
+    /// What suppressions are limited to.
+    pub reach: Reach,
     /// When soft bounces suppress.
     pub soft_bounces: SoftPolicy,
     /// Our variable envelope return paths.
@@ -152,6 +155,7 @@ impl Config {
         if let Some(section) = reader.section(top, "limits") {
             take_limits(&mut self.limits, reader, &section);
         }
+        self.reach = take_reach(reader, top);
         if let Some(section) = reader.section(top, "bounces") {
             self.soft_bounces = take_soft(reader, &section);
         }
@@ -177,6 +181,7 @@ const KEYS: &[&str] = &[
     "authserv_id",
     "verify_dkim",
     "feedback_senders",
+    "suppress_by",
     "bounces",
     "verp",
     "cfbl",
@@ -187,6 +192,17 @@ const KEYS: &[&str] = &[
 ];
 
 const BOUNCE_KEYS: &[&str] = &["soft_bounces", "within_days", "suppress_days"];
+
+fn take_reach(reader: &mut Reader<'_>, top: &Section<'_>) -> Reach {
+    match reader.text(top, "suppress_by").as_deref() {
+        None | Some("domain") => Reach::Domain,
+        Some("stream") => Reach::Stream,
+        Some(other) => {
+            reader.wrong(top.at("suppress_by"), "suppress_by", format!("`{other}` is not one of domain, stream"));
+            Reach::Domain
+        }
+    }
+}
 
 fn take_soft(reader: &mut Reader<'_>, section: &Section<'_>) -> SoftPolicy {
     const DAY: i64 = 86_400;
@@ -525,6 +541,8 @@ mod tests {
         check("[cfbl]\npattern = \"{any}:{mac}\"\n", "2: `pattern`: `{mac}` and a secret");
         check("[cfbl]\npattern = \"{any}:{mac}\"\nsecret = \"x\"\n", "2: `pattern`: `{mac}`");
         check("[bounces]\nsoft = 3\n", "2: unknown key `soft`");
+        check("suppress_by = \"list\"\n", "1: `suppress_by`: `list` is not one of domain, stream");
+        assert_eq!(parse("suppress_by = \"stream\"\n").unwrap().reach, Reach::Stream);
     }
 
     #[test]

@@ -197,6 +197,7 @@ pub fn ours(config: &Config) -> Result<Ours, Error> {
         feedback_senders: config.feedback_senders.clone(),
         tokens: config.tokens().map_err(|error| Error::new(Status::Configuration, error))?,
         soft: config.soft_bounces,
+        reach: config.reach,
         kept_bytes: config.limits.kept_bytes,
     })
 }

@@ -82,6 +82,7 @@ struct Judged {
 struct Mail<'a> {
     message_id: Option<&'a str>,
     header_from: Option<&'a str>,
+    list_id: Option<&'a str>,
     tokens: &'a [(String, String)],
 }
 
@@ -94,7 +95,10 @@ fn judge(
     mail: &Mail<'_>,
     cases: &[Case],
 ) -> rusqlite::Result<(About, Vec<Judged>)> {
-    let about = trust::about_bounce(mail.header_from, &known.own);
+    let mut about = trust::about_bounce(mail.header_from, &known.own);
+    if let About::Ours(from) = &about {
+        about = About::Ours(ours.reach.scope(from, mail.list_id));
+    }
     let sent_to = known.sent_to(connection, mail.message_id)?;
     let paths =
         mail.tokens.iter().filter(|(name, _)| name == "return-path" || name == "to").map(|(_, path)| path.as_str());
@@ -183,8 +187,12 @@ pub fn insert(
             logged: None,
         })
         .collect();
-    let mail =
-        Mail { message_id: bounce.message_id.as_deref(), header_from: bounce.header_from.as_deref(), tokens: &tokens };
+    let mail = Mail {
+        message_id: bounce.message_id.as_deref(),
+        header_from: bounce.header_from.as_deref(),
+        list_id: bounce.list_id.as_deref(),
+        tokens: &tokens,
+    };
     let (about, judged) = judge(connection, known, context.ours, &mail, &cases)?;
     let header_from = strings.text_of(connection, bounce.header_from.as_deref())?;
     let id = connection
@@ -257,11 +265,11 @@ pub fn insert(
 /// Decides again about a bounce that is there, by what is known now. What its own mail proves stays proven. Whether that
 /// changed anything.
 pub fn judge_again(connection: &Connection, known: &Knowledge, ours: &Ours, id: i64) -> rusqlite::Result<bool> {
-    let (message_id, header_from, tokens): (Option<String>, Option<String>, String) = connection
+    let (message_id, header_from, tokens, list_id): (Option<String>, Option<String>, String, Option<String>) = connection
         .prepare_cached(
-            "SELECT b.message_id, f.value, b.tokens FROM bounce b LEFT JOIN text f ON f.id = b.header_from WHERE b.id = ?1",
+            "SELECT b.message_id, f.value, b.tokens, b.list_id FROM bounce b LEFT JOIN text f ON f.id = b.header_from WHERE b.id = ?1",
         )?
-        .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     let tokens: Vec<(String, String)> = serde_json::from_str(&tokens).unwrap_or_default();
     let mut before = BTreeSet::new();
     let mut rows = connection.prepare_cached(
@@ -302,7 +310,8 @@ pub fn judge_again(connection: &Connection, known: &Knowledge, ours: &Ours, id: 
             logged,
         });
     }
-    let mail = Mail { message_id: message_id.as_deref(), header_from: header_from.as_deref(), tokens: &tokens };
+    let (message_id, header_from) = (message_id.as_deref(), header_from.as_deref());
+    let mail = Mail { message_id, header_from, list_id: list_id.as_deref(), tokens: &tokens };
     let (about, judged) = judge(connection, known, ours, &mail, &cases)?;
     let mut changed = connection
         .prepare_cached("UPDATE bounce SET about_us = ?2 WHERE id = ?1 AND about_us <> ?2")?
@@ -341,7 +350,7 @@ fn follow(
     before: &BTreeSet<String>,
 ) -> rusqlite::Result<usize> {
     let mut rows = connection.prepare_cached(
-        "SELECT p.address, coalesce(f.value, ''), p.at, p.code, p.class, p.decision, p.folded \
+        "SELECT p.address, coalesce(f.value, ''), p.at, p.code, p.class, p.decision, p.folded, b.list_id \
          FROM bounce_recipient p JOIN bounce b ON b.id = p.bounce LEFT JOIN text f ON f.id = b.header_from \
          WHERE p.bounce = ?1 AND p.address IS NOT NULL ORDER BY p.ordinal",
     )?;
@@ -354,7 +363,7 @@ fn follow(
             let code: Option<String> = row.get(3)?;
             let event = Event {
                 address: row.get(0)?,
-                scope: row.get(1)?,
+                scope: scope(row, 1, 7, ours)?,
                 kind: Kind::HardBounce,
                 at: row.get(2)?,
                 until_at: None,
@@ -375,6 +384,11 @@ fn follow(
     Ok(changed)
 }
 
+/// What a suppression is limited to, by the columns of the From domain and of the List-Id.
+fn scope(row: &rusqlite::Row<'_>, from: usize, list_id: usize, ours: &Ours) -> rusqlite::Result<String> {
+    Ok(ours.reach.scope(row.get_ref(from)?.as_str()?, row.get_ref(list_id)?.as_str_or_null()?))
+}
+
 /// A soft bounce or a delivery, as counted.
 struct Heard {
     bounce: i64,
@@ -389,7 +403,7 @@ struct Heard {
 fn count_soft(connection: &Connection, known: &Knowledge, ours: &Ours, folded: &str) -> rusqlite::Result<usize> {
     let heard: Vec<Heard> = connection
         .prepare_cached(
-            "SELECT p.bounce, p.ordinal, p.address, p.at, p.class, p.code, coalesce(f.value, '') \
+            "SELECT p.bounce, p.ordinal, p.address, p.at, p.class, p.code, coalesce(f.value, ''), b.list_id \
              FROM bounce_recipient p JOIN bounce b ON b.id = p.bounce LEFT JOIN text f ON f.id = b.header_from \
              WHERE p.folded = ?1 AND p.status = 'ok' AND p.trusted = 1 AND b.about_us = 1 AND p.class IN ('soft', 'delivered') \
              ORDER BY p.at, p.bounce, p.ordinal",
@@ -402,7 +416,7 @@ fn count_soft(connection: &Connection, known: &Knowledge, ours: &Ours, folded: &
                 address: row.get(2)?,
                 news: News { at: row.get(3)?, good },
                 code: row.get(5)?,
-                scope: row.get(6)?,
+                scope: scope(row, 6, 7, ours)?,
             })
         })?
         .collect::<rusqlite::Result<_>>()?;

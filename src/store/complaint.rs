@@ -158,6 +158,9 @@ fn judge(
     {
         about = About::NotOurs(ONLY_FAILS);
     }
+    if let About::Ours(from) = &about {
+        about = About::Ours(ours.reach.scope(from, complaint.list_id.as_deref()));
+    }
     let mut stated = complaint.clone();
     stated.mark_own(|domain| known.exempt.holds(domain));
     let Remembered { matched, logged } = remembered;
@@ -376,7 +379,7 @@ fn stored(connection: &Connection, id: i64) -> rusqlite::Result<Stored> {
         .prepare_cached(
             "SELECT c.feedback_type, c.provider, c.reported_domains, c.dkim_signatures, f.value, c.tokens, c.cfbl_feedback_id, \
              c.original_mail_from, c.message_id, c.arrived_at, c.unsubscribe_to, c.reserved, c.source, m.auth, \
-             m.auth_domain, m.from_address \
+             m.auth_domain, m.from_address, c.list_id \
              FROM complaint c JOIN message m ON m.id = c.message LEFT JOIN text f ON f.id = c.header_from WHERE c.id = ?1",
         )?
         .query_row(params![id], |row| {
@@ -393,6 +396,7 @@ fn stored(connection: &Connection, id: i64) -> rusqlite::Result<Stored> {
             complaint.original_mail_from = row.get(7)?;
             complaint.message_id = row.get(8)?;
             complaint.unsubscribe_to = row.get(10)?;
+            complaint.list_id = row.get(16)?;
             let auth = match row.get::<_, Option<String>>(13)?.as_deref() {
                 Some("pass") => Auth::Pass,
                 Some("fail") => Auth::Fail,

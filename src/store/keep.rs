@@ -11,6 +11,7 @@ use crate::reading::{self, Auth, Item, MailHead, Reading, Records};
 use crate::source::{Fate, Origin, Refused, Reserved};
 use crate::suppress::bounces::SoftPolicy;
 use crate::suppress::token::Tokens;
+use crate::suppress::trust::Reach;
 
 /// How a message came.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +86,8 @@ pub struct Ours {
     pub tokens: Tokens,
     /// When soft bounces suppress.
     pub soft: SoftPolicy,
+    /// What suppressions are limited to.
+    pub reach: Reach,
     /// Largest message with a problem whose bytes are kept.
     pub kept_bytes: u64,
 }

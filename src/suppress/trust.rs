@@ -252,6 +252,35 @@ pub fn about(complaint: &Complaint, own: &Own) -> About {
     }
 }
 
+/// What a suppression is limited to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Mail that names the same domain in its From field.
+    #[default]
+    Domain,
+    /// Mail of the same list, by its List-Id (RFC 2919).
+    Stream,
+}
+
+impl Reach {
+    /// The scope, of mail from the domain `from`; empty is all mail. Where suppressions are limited to lists and none is
+    /// named, the person is to get nothing: mail of another list would be as unwelcome.
+    pub fn scope(self, from: &str, list_id: Option<&str>) -> String {
+        match self {
+            Reach::Domain => from.to_owned(),
+            Reach::Stream => list_id.and_then(list).unwrap_or_default(),
+        }
+    }
+}
+
+/// The identifier in a List-Id field, without the phrase before it; lower case (RFC 2919, section 6).
+fn list(field: &str) -> Option<String> {
+    let bare = field.rsplit_once('<').map_or(field, |(_, bare)| bare.split('>').next().unwrap_or_default());
+    let bare = bare.trim().to_lowercase();
+    let fits = !bare.is_empty() && bare.len() <= 255 && !bare.chars().any(|c| c.is_whitespace() || c.is_control());
+    fits.then_some(bare)
+}
+
 /// As [`about`], for the mail that bounced. What did not come back at all may well have been ours: then the suppression
 /// is limited to no domain.
 pub fn about_bounce(header_from: Option<&str>, own: &Own) -> About {
@@ -358,6 +387,19 @@ mod tests {
         check(&ses, "no-reply@sns.amazonaws.com", pass(), false, false, true);
         check(&ses, "no-reply@sns.amazonaws.com", Verdict::None, false, false, false);
         check(&ses, "no-reply@sns.evil.example", pass(), false, false, false);
+    }
+
+    #[test]
+    fn how_far_a_suppression_reaches() {
+        let check = |reach: Reach, list_id: Option<&str>, expected: &str| {
+            assert_eq!(reach.scope("example.com", list_id), expected, "{reach:?} {list_id:?}");
+        };
+        check(Reach::Domain, Some("news.example.com"), "example.com");
+        check(Reach::Stream, Some("Example News <News.Example.com>"), "news.example.com");
+        check(Reach::Stream, Some("news.example.com"), "news.example.com");
+        check(Reach::Stream, Some("Example News"), "");
+        check(Reach::Stream, Some("<>"), "");
+        check(Reach::Stream, None, "");
     }
 
     #[test]

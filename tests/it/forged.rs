@@ -181,6 +181,31 @@ fn a_forged_complaint_moves_no_export() {
     assert_eq!(site.exports(), before);
 }
 
+/// Suppressions may be limited to lists; those that are there follow when that is changed.
+#[test]
+fn who_leaves_a_list_may_stay_on_another() {
+    let site = Site::new();
+    let head = format!("Authentication-Results: mx.example.com; {PASS}\n{YAHOO}");
+    let of_list =
+        complaint(&head, "annoyed@people.example").replace("Subject: offers", "List-Id: Offers <Offers.example.com>");
+    site.mail(&of_list);
+    site.mail(&complaint(&head, "unnamed@people.example"));
+    let scopes = || site.run(&["suppress", "export", "--format", "csv"]).expect(0).stdout;
+    let has = |text: &str, line: &str| assert!(text.contains(line), "no {line} in\n{text}");
+    has(&scopes(), "annoyed@people.example,abuse,example.com,");
+    let config = std::fs::read_to_string(site.place.path("config.toml")).unwrap();
+    site.place.write("config.toml", format!("suppress_by = \"stream\"\n{config}"));
+    site.run(&["-q", "fetch"]).expect(0);
+    let by_stream = scopes();
+    has(&by_stream, "annoyed@people.example,abuse,offers.example.com,");
+    has(&by_stream, "unnamed@people.example,abuse,,");
+    assert_eq!(by_stream.lines().count(), 3, "{by_stream}");
+    site.place.write("config.toml", config);
+    site.run(&["-q", "fetch"]).expect(0);
+    has(&scopes(), "annoyed@people.example,abuse,example.com,");
+    assert_eq!(scopes().lines().count(), 3);
+}
+
 #[test]
 fn a_bounce_that_our_own_server_wrote_acts() {
     let site = Site::new();

@@ -8,6 +8,7 @@ use dmarcdb::reading::{self, Settings};
 use dmarcdb::source::{Origin, Reserved};
 use dmarcdb::store::suppressions::{self, Word};
 use dmarcdb::store::{Arrival, Ours, Read, Store};
+use dmarcdb::suppress::trust::Reach;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -53,7 +54,7 @@ impl Mail {
                      Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
                      x\n--b\nContent-Type: message/feedback-report\n\nFeedback-Type: {kind}\nUser-Agent: x/1\nVersion: 1\n\
                      Original-Rcpt-To: <{person}>\nSource-IP: 192.0.2.1\nArrival-Date: Wed, 05 Aug 2026 1{number}:00:00 +0000\n\n\
-                     --b\nContent-Type: message/rfc822\n\nFrom: news@{from}\nMessage-ID: <{number}@{from}>\n\nx\n--b--\n"
+                     --b\nContent-Type: message/rfc822\n\nFrom: news@{from}\nMessage-ID: <{number}@{from}>\nList-Id: <list{number}.{from}>\n\nx\n--b--\n"
                 )
             }
             Mail::Bounce { person, code, genuine, day } => {
@@ -90,9 +91,10 @@ impl Mail {
 }
 
 /// A database with these messages, kept in this order, some in one batch.
-fn keep(path: &Path, mails: &[Mail], own_domains: &[&str]) -> Store {
+fn keep(path: &Path, mails: &[Mail], own_domains: &[&str], reach: Reach) -> Store {
     let settings = Settings { authserv_id: Some("mx.example.com".to_owned()), ..Settings::default() };
-    let ours = Ours { own_domains: own_domains.iter().map(|&name| name.to_owned()).collect(), ..Ours::default() };
+    let own_domains = own_domains.iter().map(|&name| name.to_owned()).collect();
+    let ours = Ours { own_domains, reach, ..Ours::default() };
     let mut store = Store::open(path).unwrap();
     for batch in mails.chunks(3) {
         store.begin().unwrap();
@@ -136,12 +138,13 @@ proptest! {
     fn the_order_of_mail_makes_no_difference(
         (mails, shuffled) in mails().prop_flat_map(|mails| (Just(mails.clone()), Just(mails).prop_shuffle())),
         configured in any::<bool>(),
+        reach in prop_oneof![Just(Reach::Domain), Just(Reach::Stream)],
     ) {
         let own: &[&str] = if configured { &["example.com"] } else { &[] };
         let directory = tempfile::tempdir().unwrap();
         let (one, other) = (directory.path().join("one"), directory.path().join("other"));
-        drop(keep(&one, &mails, own));
-        drop(keep(&other, &shuffled, own));
+        drop(keep(&one, &mails, own, reach));
+        drop(keep(&other, &shuffled, own, reach));
         prop_assert_eq!(list(&one), list(&other));
     }
 
@@ -149,7 +152,7 @@ proptest! {
     fn nobody_is_listed_whom_no_message_named_and_nobody_who_was_lifted(mails in mails(), lifted in 0..4usize) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("db");
-        drop(keep(&path, &mails, &["example.com"]));
+        drop(keep(&path, &mails, &["example.com"], Reach::Domain));
         let named: BTreeSet<String> = mails.iter().filter_map(|mail| match mail {
             Mail::Complaint { person, kind, from, .. } if *kind != "not-spam" && *from != "stranger.example" => Some(person),
             Mail::Bounce { person, code, .. } if !matches!(*code, "5.7.1" | "2.0.0") => Some(person),
