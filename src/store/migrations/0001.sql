@@ -197,6 +197,7 @@ CREATE TABLE record (
   reason_set    INTEGER REFERENCES reason_set (id),          -- row/policy_evaluated/reason; NULL: none
   PRIMARY KEY (report, ordinal)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX record_source ON record (source);
 
 -- Words in a record that were sent other than the standard spells them, as sent.
 CREATE TABLE record_spelling (
