@@ -49,6 +49,7 @@ fn database(place: &Place, paths: &[PathBuf], readers: usize, batch_messages: us
         ours: Ours { own_domains: vec!["example.com".into()], kept_bytes: 1 << 20, ..Ours::default() },
         readers,
         now: 1_795_219_200,
+        verifier: None,
         settles: false,
         reserved: ingest::Reserved::default(),
         dry_run: false,

@@ -604,9 +604,11 @@ impl ImapSource {
         let Some(mut first) = failed.next() else {
             return Ok(None);
         };
+        let cause = format!(": {}", first.reason);
         for error in failed {
             first.reason.push_str("; ");
-            first.reason.push_str(&error.reason);
+            // What ended the run is told once.
+            first.reason.push_str(error.reason.strip_suffix(&cause).unwrap_or(&error.reason));
         }
         Err(first)
     }

@@ -124,8 +124,9 @@ impl Dovecot {
         while Instant::now() < until && connects(self.imap) {
             sleep(Duration::from_millis(2));
         }
-        // An old pid file of an unreaped process makes the next start fail.
+        // An old pid file of an unreaped process makes the next start fail, and a lock in a mailbox makes it wait for minutes.
         let _ = fs::remove_file(self.path("run/master.pid"));
+        remove_locks(&self.path("home"));
     }
 
     /// Starts it again on the same ports after [`Dovecot::kill`].
@@ -335,6 +336,18 @@ fn field(file: &str, wanted: impl Fn(&[&str]) -> bool, index: usize) -> String {
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let line = lines.find(|line| wanted(line)).unwrap_or_else(|| panic!("no such line in {file}"));
     line[index].to_owned()
+}
+
+/// Removes what Dovecot locks mailboxes with: files that a killed process leaves behind.
+fn remove_locks(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_locks(&path);
+        } else if path.extension().is_some_and(|extension| extension == "lock") {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 fn check_installed() {
