@@ -21,7 +21,8 @@ use crate::render::{Field, Format, Sheet, json as write, sheet};
 const EXAMPLES: &str = "\
 Asks DNS for what a sender must have: SPF, the DKIM keys that reports tell of, DMARC, MX, TLS-RPT, MTA-STS, and for each sending
 address of yours its name, whether that leads back, and block lists ([enrich] blocklists, none by default). Sending addresses
-are those that passed DMARC in reports, and those that the SPF record names. Without a database the domain alone is checked.
+are those that passed DMARC in reports, and those that the SPF record names. Without --since and --until the reports of the 30
+days before the newest one count; without a database the domain alone is checked.
 
 Exit status: 0 nothing to do; 1 findings that are warnings or errors; 75 DNS does not answer.
 

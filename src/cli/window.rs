@@ -15,7 +15,7 @@ pub struct WindowArgs {
     /// From when on: a span back from now (90m 24h 7d 4w 6mo 1y), a date, an RFC 3339 time, or `all`
     ///
     /// A date is its first second, UTC. With `--until newest` a span counts back from there. Without --since the window
-    /// is the 7 days before its end.
+    /// is the 7 days before its end, unless this command says otherwise.
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// Before when: as --since, or `newest`
