@@ -357,6 +357,21 @@ fn help_teaches_with_an_example() {
         "suppress why",
         "completions",
         "man",
+        "fetch",
+        "ingest",
+        "domain",
+        "label",
+        "bounces",
+        "trust",
+        "sendlog",
+        "digest",
+        "metrics",
+        "watch-for",
+        "enrich",
+        "check",
+        "doctor",
+        "backup",
+        "prune",
     ];
     for command in commands {
         let long = scratch.run(&format!("{command} --help"));

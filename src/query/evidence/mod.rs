@@ -13,9 +13,9 @@ super::row! {
         source: i64,
         /// Policy domain.
         domain: Option<String>,
-        /// Combination of results: see [`Evidence::dkim`] and [`Evidence::spf`].
+        /// Combination of results: see [`Results::dkim`] and [`Results::spf`].
         auth_set: i64,
-        /// Combination of override reasons: see [`Evidence::reasons`].
+        /// Combination of override reasons: see [`Results::reasons`].
         reason_set: Option<i64>,
         /// Whether DMARC passes; `None` where the reporter left that out.
         pass: Option<bool>,
