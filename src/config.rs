@@ -39,6 +39,8 @@ pub struct Config {
     pub limits: Limits,
     /// What suppressions are limited to.
     pub reach: Reach,
+    /// Whether complaints of type `fraud` act like those of type `abuse`.
+    pub suppress_fraud: bool,
     /// When soft bounces suppress.
     pub soft_bounces: SoftPolicy,
     /// Our variable envelope return paths.
@@ -156,6 +158,7 @@ impl Config {
             take_limits(&mut self.limits, reader, &section);
         }
         self.reach = take_reach(reader, top);
+        self.suppress_fraud = reader.flag(top, "suppress_fraud", false);
         if let Some(section) = reader.section(top, "bounces") {
             self.soft_bounces = take_soft(reader, &section);
         }
@@ -182,6 +185,7 @@ const KEYS: &[&str] = &[
     "verify_dkim",
     "feedback_senders",
     "suppress_by",
+    "suppress_fraud",
     "bounces",
     "verp",
     "cfbl",

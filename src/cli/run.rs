@@ -16,6 +16,7 @@ use crate::reading;
 use crate::render::sanitize::Untrusted;
 use crate::source::{self, Origin, Source, Stop};
 use crate::store::{self, Kept, Ours, Retried, Store};
+use crate::suppress::rules::Policy;
 
 /// How to print what was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -198,6 +199,7 @@ pub fn ours(config: &Config) -> Result<Ours, Error> {
         tokens: config.tokens().map_err(|error| Error::new(Status::Configuration, error))?,
         soft: config.soft_bounces,
         reach: config.reach,
+        policy: Policy { suppress_fraud: config.suppress_fraud },
         kept_bytes: config.limits.kept_bytes,
     })
 }

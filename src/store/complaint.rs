@@ -16,7 +16,7 @@ use crate::report::Complaint;
 use crate::report::address::Address;
 use crate::report::authentication::Verdict;
 use crate::report::feedback::{FeedbackType, Recipient, RecipientStatus};
-use crate::suppress::rules::{Never, Policy};
+use crate::suppress::rules::Never;
 use crate::suppress::token;
 use crate::suppress::trust::{self, By};
 use crate::suppress::{About, Decision, Trust, decide};
@@ -193,7 +193,7 @@ fn judge(
     let mut about_subscribed = Complaint { recipients: subscribed, ..stated.clone() };
     about_subscribed.mark_own(|domain| known.exempt.holds(domain));
     let deciding = |complaint: &Complaint, person: &Recipient| {
-        decide(complaint, person, &trust, &about, &known.exempt, Policy::default())
+        decide(complaint, person, &trust, &about, &known.exempt, ours.policy)
     };
     let knows_better = !about_subscribed.recipients.is_empty();
     let reported = stated.recipients.iter().map(|person| {

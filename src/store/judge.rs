@@ -40,7 +40,7 @@ impl Basis {
             sorted(&ours.own_domains),
             sorted(&ours.feedback_senders),
             ours.tokens.fingerprint(),
-            format!("{:?} {:?}", ours.soft, ours.reach),
+            format!("{:?} {:?} {:?}", ours.soft, ours.reach, ours.policy),
         ]);
         let domains = serde_json::json!(policy_domains(connection)?);
         let digest = |json: serde_json::Value| Sha256::digest(json.to_string()).to_vec();

@@ -10,6 +10,7 @@ use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Auth, Item, MailHead, Reading, Records};
 use crate::source::{Fate, Origin, Refused, Reserved};
 use crate::suppress::bounces::SoftPolicy;
+use crate::suppress::rules::Policy;
 use crate::suppress::token::Tokens;
 use crate::suppress::trust::Reach;
 
@@ -88,6 +89,8 @@ pub struct Ours {
     pub soft: SoftPolicy,
     /// What suppressions are limited to.
     pub reach: Reach,
+    /// What follows from complaints of types that standards leave open.
+    pub policy: Policy,
     /// Largest message with a problem whose bytes are kept.
     pub kept_bytes: u64,
 }

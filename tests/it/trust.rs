@@ -286,6 +286,26 @@ fn complaints_follow_the_configuration() {
 }
 
 #[test]
+fn fraud_waits_unless_the_user_says_otherwise() {
+    let own = format!("{FBL}own_domains = [\"example.com\"]\n");
+    let abuse = String::from_utf8(complaint("example.com", "bob@isp.example")).unwrap();
+    let fraud = abuse.replace("Feedback-Type: abuse", "Feedback-Type: fraud");
+    assert!(fraud != abuse);
+    let place = read(&own, &[("c", fraud.into_bytes())]);
+    let suppressed = |place: &Place| state(place).len() - 1;
+    let again = |config: &str| {
+        place.write("config.toml", config);
+        ask(&place, &["-q", "ingest", "c"]).expect(0);
+        suppressed(&place)
+    };
+    assert_eq!(suppressed(&place), 0);
+    let waits = ask(&place, &["complaints", "--pending", "--format", "csv"]).expect(0);
+    assert!(waits.stdout.contains("bob@isp.example"), "{waits:?}");
+    assert_eq!(again(&format!("{own}suppress_fraud = true\n")), 1);
+    assert_eq!(again(&own), 0);
+}
+
+#[test]
 fn what_a_person_said_stands_when_complaints_are_judged_again() {
     let own = format!("{FBL}own_domains = [\"example.com\"]\n");
     let place = read(&own, &[("c", complaint("example.com", "bob@isp.example"))]);
