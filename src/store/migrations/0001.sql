@@ -2,8 +2,10 @@
 --
 -- This is what a new file gets, and what the numbered migrations in src/store/migrations.rs lead an old file to; a test
 -- compares the two. The views at the end are the contract: their names and columns are stable. The tables are not, but
--- they are meant to be read, also by the SQLite 3.37 and newer that systems ship: nothing younger is used here. Times are seconds since the epoch, UTC, and end in `_at`. Addresses are canonical text:
--- IPv4 dotted, IPv6 as RFC 5952, IPv4-mapped IPv6 as IPv4. Texts that repeat are stored once, in `text`.
+-- they are meant to be read, also by the SQLite 3.37 and newer that systems ship: nothing younger is used here. Times are seconds
+-- since the epoch, UTC, and end in `_at`. Addresses are canonical text: IPv4 dotted, IPv6 as RFC 5952, IPv4-mapped IPv6 as IPv4.
+-- Texts that repeat are stored once, in `text`. Words that a column may hold are checked with OR: for IN with three or more, SQLite
+-- makes a table in memory at every insert.
 
 -- ---------------------------------------------------------------- shared words
 
@@ -30,14 +32,14 @@ CREATE TABLE message (
   seen_at       INTEGER NOT NULL,        -- when it was kept
   received_at   INTEGER,                 -- when the server got it (IMAP INTERNALDATE)
   bytes         INTEGER NOT NULL,        -- its size
-  outcome       TEXT NOT NULL CHECK (outcome IN ('stored', 'partial', 'duplicate', 'not_a_report', 'problem')),  -- what became of it
+  outcome       TEXT NOT NULL CHECK (outcome = 'stored' OR outcome = 'partial' OR outcome = 'duplicate' OR outcome = 'not_a_report' OR outcome = 'problem'),  -- what became of it
   reason        TEXT,                    -- why, for people; NULL where it was simply stored
   message_id    TEXT,                    -- Message-ID of the mail itself, without angle brackets (RFC 5322, section 3.6.4)
   from_address  TEXT,                    -- address of its From field
   subject       TEXT,                    -- decoded, bounded
   sent_at       INTEGER,                 -- its Date field
   -- How the mail was authenticated, from the Authentication-Results of the user's own server (RFC 8601):
-  auth          TEXT CHECK (auth IN ('pass', 'fail', 'none')),  -- aligned pass, no aligned pass, or no trusted header; NULL: not a mail
+  auth          TEXT CHECK (auth = 'pass' OR auth = 'fail' OR auth = 'none'),  -- aligned pass, no aligned pass, or no trusted header; NULL: not a mail
   auth_domain   TEXT,                    -- the aligned domain that passed
   auth_results  TEXT,                    -- the trusted header fields as received, bounded
   pruned_at     INTEGER                  -- when `prune` took away all but what tells that it was seen; NULL: never
@@ -105,7 +107,7 @@ CREATE TABLE kept_message (
 
 CREATE TABLE report (
   id                 INTEGER PRIMARY KEY,
-  kind               TEXT NOT NULL CHECK (kind IN ('aggregate', 'failure', 'tls')),
+  kind               TEXT NOT NULL CHECK (kind = 'aggregate' OR kind = 'failure' OR kind = 'tls'),
   message            INTEGER NOT NULL REFERENCES message (id),
   part               TEXT NOT NULL,      -- where in the message it was found
   org_name           INTEGER REFERENCES text (id),  -- report_metadata/org_name; organization-name (RFC 8460)
@@ -120,7 +122,7 @@ CREATE TABLE report (
   -- Whose word it is, by the best of the mails that brought it: `verified`, the own server found an aligned pass of a domain
   -- of the reporter's; `foreign`, of somebody else's domain (forwarded, or sent by a provider); `unverified`, the own server
   -- said nothing; `failed`, it says that the mail is not from whom it says it is.
-  verification       TEXT NOT NULL DEFAULT 'unverified' CHECK (verification IN ('verified', 'foreign', 'unverified', 'failed')),
+  verification       TEXT NOT NULL DEFAULT 'unverified' CHECK (verification = 'verified' OR verification = 'foreign' OR verification = 'unverified' OR verification = 'failed'),
   -- The report of the same identity that stands instead; NULL: this one stands. Verified stands before foreign and unverified,
   -- these before failed, and among equals the first.
   conflict_with      INTEGER REFERENCES report (id),
@@ -352,7 +354,7 @@ CREATE TABLE failure (
   auth_failure         TEXT NOT NULL,    -- Auth-Failure, JSON array
   delivery_result      TEXT,             -- Delivery-Result
   identity_alignment   TEXT,             -- Identity-Alignment, raw
-  alignment_semantics  TEXT NOT NULL CHECK (alignment_semantics IN ('7489', '9991', 'unknown')),  -- RFC 9991 turned its meaning round
+  alignment_semantics  TEXT NOT NULL CHECK (alignment_semantics = '7489' OR alignment_semantics = '9991' OR alignment_semantics = 'unknown'),  -- RFC 9991 turned its meaning round
   source               INTEGER REFERENCES address (id),  -- Source-IP
   source_port          INTEGER,          -- Source-Port (RFC 6692)
   incidents            INTEGER NOT NULL, -- Incidents
@@ -443,7 +445,7 @@ CREATE TABLE complaint (
   unsubscribe_to         TEXT,           -- where an unsubscribe mail was sent
   reserved               INTEGER NOT NULL DEFAULT 0 CHECK (reserved IN (0, 1)),  -- came through a folder known to feedback loops only
   pruned_at              INTEGER,        -- when `prune` took away all but what a suppression rests on; NULL: never
-  trusted_by             TEXT CHECK (trusted_by IN ('mail', 'reserved', 'person', 'token')),  -- what proves it: its mail's sender, the folder, a person, a token of the original's sender; NULL where nothing does
+  trusted_by             TEXT CHECK (trusted_by = 'mail' OR trusted_by = 'reserved' OR trusted_by = 'person' OR trusted_by = 'token'),  -- what proves it: its mail's sender, the folder, a person, a token of the original's sender; NULL where nothing does
   not_ours               TEXT            -- why the mail was not ours, for people; NULL where it was
 ) STRICT;
 CREATE INDEX complaint_not_ours ON complaint (arrived_at) WHERE about_us = 0;
@@ -460,11 +462,11 @@ CREATE TABLE complaint_recipient (
   ordinal   INTEGER NOT NULL,
   address   TEXT,                        -- local part as sent, domain lower-case A-label; NULL where none is usable
   folded    TEXT,                        -- the same in lower case, for matching
-  status    TEXT NOT NULL CHECK (status IN ('ok', 'redacted', 'hashed', 'absent', 'malformed', 'own_domain')),  -- what it is
+  status    TEXT NOT NULL CHECK (status = 'ok' OR status = 'redacted' OR status = 'hashed' OR status = 'absent' OR status = 'malformed' OR status = 'own_domain'),  -- what it is
   via       TEXT NOT NULL,               -- where it was found
   spelled   TEXT NOT NULL,               -- as sent
   identity  TEXT NOT NULL DEFAULT 'reported' CHECK (identity IN ('reported', 'subscribed')),  -- stated by the provider, or known from a send log, a token or a matched hash
-  decision  TEXT NOT NULL DEFAULT 'never' CHECK (decision IN ('suppress', 'pending', 'never')),  -- what follows; pending: a person has to decide
+  decision  TEXT NOT NULL DEFAULT 'never' CHECK (decision = 'suppress' OR decision = 'pending' OR decision = 'never'),  -- what follows; pending: a person has to decide
   decision_reason TEXT,                  -- why not suppressed, for people
   PRIMARY KEY (complaint, ordinal)
 ) STRICT, WITHOUT ROWID;
@@ -504,7 +506,7 @@ CREATE TABLE bounce_recipient (
   ordinal          INTEGER NOT NULL,
   address          TEXT,                 -- whom the mail was sent to: by the sender's own records, else as reported
   folded           TEXT,                 -- the same in lower case, for matching
-  status           TEXT NOT NULL CHECK (status IN ('ok', 'redacted', 'hashed', 'absent', 'malformed', 'own_domain')),  -- what it is
+  status           TEXT NOT NULL CHECK (status = 'ok' OR status = 'redacted' OR status = 'hashed' OR status = 'absent' OR status = 'malformed' OR status = 'own_domain'),  -- what it is
   via              TEXT NOT NULL,        -- where it was found: original-recipient, final-recipient, ses, send-log, verp
   reported         TEXT,                 -- the usable address that the bounce names; NULL where it names none
   reported_via     TEXT NOT NULL,        -- where that was found
@@ -512,7 +514,7 @@ CREATE TABLE bounce_recipient (
   final_recipient  TEXT,                 -- Final-Recipient
   action           TEXT,                 -- failed delayed delivered relayed expanded, or other as sent; NULL: absent
   code             TEXT,                 -- Status, or a more exact one of the diagnostic
-  class            TEXT NOT NULL CHECK (class IN ('hard', 'soft', 'policy', 'sender', 'content', 'delayed', 'delivered', 'unclear')),  -- what that means
+  class            TEXT NOT NULL CHECK (class = 'hard' OR class = 'soft' OR class = 'policy' OR class = 'sender' OR class = 'content' OR class = 'delayed' OR class = 'delivered' OR class = 'unclear'),  -- what that means
   diagnostic       TEXT,                 -- Diagnostic-Code
   remote_mta       TEXT,                 -- Remote-MTA
   source           INTEGER REFERENCES address (id),  -- the address of ours that the diagnostic names
@@ -521,8 +523,8 @@ CREATE TABLE bounce_recipient (
   at               INTEGER NOT NULL,     -- when: the last attempt, else when it was told
   trusted          INTEGER NOT NULL CHECK (trusted IN (0, 1)),  -- it is known to be genuine
   trust_reason     TEXT NOT NULL,        -- why, or why not, for people
-  trusted_by       TEXT CHECK (trusted_by IN ('mail', 'reserved', 'token', 'log')),  -- what proves it: the server that wrote it, the account, a signed return path, the send log; NULL where nothing does
-  decision         TEXT NOT NULL DEFAULT 'never' CHECK (decision IN ('suppress', 'pending', 'never')),  -- what follows; pending: a person has to decide
+  trusted_by       TEXT CHECK (trusted_by = 'mail' OR trusted_by = 'reserved' OR trusted_by = 'token' OR trusted_by = 'log'),  -- what proves it: the server that wrote it, the account, a signed return path, the send log; NULL where nothing does
+  decision         TEXT NOT NULL DEFAULT 'never' CHECK (decision = 'suppress' OR decision = 'pending' OR decision = 'never'),  -- what follows; pending: a person has to decide
   decision_reason  TEXT,                 -- why not suppressed, for people
   fields           TEXT NOT NULL,        -- its fields in order, JSON array of [name, value]
   PRIMARY KEY (bounce, ordinal)
@@ -576,7 +578,7 @@ CREATE TABLE suppression_event (
   folded    TEXT NOT NULL,               -- the address in lower case: what is matched
   address   TEXT NOT NULL,               -- the address as it is exported
   scope     TEXT NOT NULL,               -- the From domain it is about; '' is every domain
-  kind      TEXT NOT NULL CHECK (kind IN ('complaint', 'unsubscribe', 'hard_bounce', 'soft_bounce', 'add', 'lift')),
+  kind      TEXT NOT NULL CHECK (kind = 'complaint' OR kind = 'unsubscribe' OR kind = 'hard_bounce' OR kind = 'soft_bounce' OR kind = 'add' OR kind = 'lift'),
   at        INTEGER NOT NULL,            -- when it happened
   until_at  INTEGER,                     -- when it ends, or ended
   reason    TEXT NOT NULL,               -- feedback type, status code, or what the person wrote
@@ -620,7 +622,7 @@ CREATE TABLE source_name (
   source       INTEGER PRIMARY KEY REFERENCES address (id) ON DELETE CASCADE,  -- the address
   looked_up_at INTEGER NOT NULL,         -- when DNS was last asked
   expires_at   INTEGER NOT NULL,         -- when it is worth asking again
-  outcome      TEXT NOT NULL CHECK (outcome IN ('confirmed', 'unconfirmed', 'none', 'failed')),  -- a name leads back to the address; names are there, none leads back; no name; DNS gave no answer, and what is here is of the time before
+  outcome      TEXT NOT NULL CHECK (outcome = 'confirmed' OR outcome = 'unconfirmed' OR outcome = 'none' OR outcome = 'failed'),  -- a name leads back to the address; names are there, none leads back; no name; DNS gave no answer, and what is here is of the time before
   name         TEXT,                     -- the first name that leads back to the address (RFC 8601, section 2.7.3, iprev): its owner's own word
   names        TEXT NOT NULL DEFAULT '[]',  -- all names of the PTR records, confirmed or not, JSON array, bounded
   asn          INTEGER,                  -- number of the autonomous system that announces the network
@@ -639,7 +641,7 @@ CREATE INDEX source_name_expires ON source_name (expires_at);
 -- before a network, a longer prefix before a shorter, a network before a domain, a longer domain before a shorter.
 CREATE TABLE label (
   subject TEXT PRIMARY KEY,              -- an address, a network as 192.0.2.0/24, or a domain as lower-case A-label; canonical
-  class   TEXT CHECK (class IN ('ok', 'fix', 'forwarded', 'threat', 'new')),  -- NULL: judged as without a label
+  class   TEXT CHECK (class = 'ok' OR class = 'fix' OR class = 'forwarded' OR class = 'threat' OR class = 'new'),  -- NULL: judged as without a label
   name    TEXT,                          -- what to call it
   note    TEXT,                          -- why, in the user's words
   at      INTEGER NOT NULL,              -- when it was said
