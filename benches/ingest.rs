@@ -4,17 +4,18 @@
 //! with bare flate2, insert the rows with bare prepared statements into the same schema, start a process that does
 //! nothing. Prints a table and writes `target/bench.json`. An argument limits the run to figures whose name contains it.
 
+mod bare;
 #[allow(dead_code, reason = "the generator is complete, whatever is measured")]
 mod generate;
+#[allow(dead_code, reason = "shared with the other benchmarks")]
+mod program;
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dmarcdb::limits::Limits;
 use dmarcdb::problem::Refusal;
@@ -25,10 +26,12 @@ use dmarcdb::store::{Arrival, Ours, Read, Store};
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use quick_xml::events::Event;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use bare::{Bare, digest};
 use generate::{Random, Report};
+use program::remove;
 
 const SEED: u64 = 20_260_803;
 const DMARCDB: &str = env!("CARGO_BIN_EXE_dmarcdb");
@@ -293,15 +296,6 @@ fn store_reports(db: &Path, reports: &[Report]) -> f64 {
     (0..3).map(|_| run()).min_by(f64::total_cmp).expect("three runs")
 }
 
-/// Removes a database and what SQLite and the store keep beside it.
-fn remove(db: &Path) {
-    for suffix in ["", "-wal", "-shm", ".lock"] {
-        let mut path = db.as_os_str().to_owned();
-        path.push(suffix);
-        let _ = fs::remove_file(path);
-    }
-}
-
 fn fresh(db: &Path) -> Connection {
     remove(db);
     let connection = Connection::open(db).expect("a database");
@@ -312,115 +306,18 @@ fn fresh(db: &Path) -> Connection {
     connection
 }
 
-/// Ids given to words by their first use, and the statement that stores a new one.
-struct Words<'a> {
-    ids: HashMap<String, i64>,
-    insert: rusqlite::Statement<'a>,
-}
-
-impl<'a> Words<'a> {
-    fn new(db: &'a Connection, sql: &str) -> Self {
-        Words { ids: HashMap::new(), insert: db.prepare(sql).expect(sql) }
-    }
-
-    fn id(&mut self, word: &str) -> i64 {
-        if let Some(id) = self.ids.get(word) {
-            return *id;
-        }
-        let id = self.insert.insert([word]).expect("a word");
-        self.ids.insert(word.to_owned(), id);
-        id
-    }
-}
-
 /// The same rows into the same schema, with prepared statements and one transaction, and nothing else.
 fn bare_insert(path: &Path, reports: &[Report]) -> i64 {
     let db = fresh(path);
     db.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
     {
-        let mut text = Words::new(&db, "INSERT INTO text (value) VALUES (?)");
-        let mut address = Words::new(&db, "INSERT INTO address (ip) VALUES (?)");
-        let mut auth_sets = Words::new(&db, "INSERT INTO auth_set (digest) VALUES (CAST(? AS BLOB))");
-        let prepare = |sql: &str| db.prepare(sql).expect(sql);
-        let mut message =
-            prepare("INSERT INTO message (sha256, origin, seen_at, bytes, outcome) VALUES (?, ?, 0, 1000, 'stored')");
-        let mut report = prepare(
-            "INSERT INTO report (kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at,
-               identity, content_hash, records_seen, records, messages)
-             VALUES ('aggregate', ?, '2', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        );
-        let mut aggregate = prepare(
-            "INSERT INTO aggregate (report, version, p, sp, adkim, aspf, pct)
-             VALUES (?, '1.0', 'quarantine', 'quarantine', 'r', 'r', 100)",
-        );
-        let mut record = prepare(
-            "INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from,
-               auth_set, reason_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-        );
-        let mut dkim =
-            prepare("INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)");
-        let mut spf =
-            prepare("INSERT INTO spf_result (auth_set, ordinal, domain, scope, result) VALUES (?, 0, ?, 'mfrom', ?)");
-        for (number, one) in reports.iter().enumerate() {
-            let digest = digest(number as u64);
-            let message = message.insert(params![digest, format!("/var/mail/{number}.eml")]).expect("message");
-            let head = &one.head;
-            let (org_name, org_email, domain) = (text.id(head.org_name), text.id(head.org_email), text.id(head.domain));
-            let messages: i64 = one.rows.iter().map(|row| row.messages).sum();
-            let values = params![
-                message,
-                org_name,
-                org_email,
-                head.report_id,
-                domain,
-                head.begin_at,
-                head.end_at,
-                digest,
-                digest,
-                one.rows.len() as i64,
-                one.rows.len() as i64,
-                messages
-            ];
-            let id = report.insert(values).expect("report");
-            aggregate.execute([id]).expect("aggregate");
-            for (ordinal, row) in one.rows.iter().enumerate() {
-                let source = address.id(&row.source_ip);
-                let (header_from, envelope_from) = (text.id(row.header_from), text.id(&row.envelope_from));
-                let key = format!("{}{}{}{}{}", row.header_from, row.envelope_from, row.selector, row.dkim, row.spf);
-                let known = auth_sets.ids.len();
-                let auth_set = auth_sets.id(&key);
-                if auth_sets.ids.len() > known {
-                    let selector = text.id(row.selector);
-                    dkim.execute(params![auth_set, header_from, selector, generate::word(row.dkim)]).expect("dkim");
-                    spf.execute(params![auth_set, envelope_from, generate::word(row.spf)]).expect("spf");
-                }
-                let values = params![
-                    id,
-                    ordinal as i64,
-                    source,
-                    row.messages,
-                    row.disposition,
-                    row.dkim,
-                    row.spf,
-                    header_from,
-                    envelope_from,
-                    auth_set
-                ];
-                record.execute(values).expect("record");
-            }
+        let mut bare = Bare::new(&db);
+        for (number, report) in reports.iter().enumerate() {
+            bare.keep(number as u64, &report.head, &report.rows);
         }
     }
     db.execute_batch("COMMIT").expect("a commit");
     db.last_insert_rowid()
-}
-
-/// Thirty-two bytes that no other number has.
-fn digest(number: u64) -> [u8; 32] {
-    let mut digest = [0; 32];
-    for (index, part) in digest.chunks_mut(8).enumerate() {
-        part.copy_from_slice(&(number ^ (index as u64) << 60).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
-    }
-    digest
 }
 
 // ---------------------------------------------------------------- ingest, end to end
@@ -429,39 +326,8 @@ fn digest(number: u64) -> [u8; 32] {
 fn ingest(dir: &Path, input: &Path) -> (f64, u64, Value) {
     let db = dir.join("ingest.sqlite");
     remove(&db);
-    let start = Instant::now();
-    let mut child = Command::new(DMARCDB)
-        .env_clear()
-        .env("HOME", dir)
-        .args(["--quiet", "--db"])
-        .arg(&db)
-        .args(["ingest", "--format", "json"])
-        .arg(input)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("the binary runs");
-    let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let mut peak = 0;
-    let status = loop {
-        peak = peak.max(peak_bytes(&status_file).unwrap_or_default());
-        match child.try_wait().expect("a child") {
-            Some(status) => break status,
-            None => thread::sleep(Duration::from_millis(2)),
-        }
-    };
-    let seconds = start.elapsed().as_secs_f64();
-    let mut answer = String::new();
-    child.stdout.take().expect("a pipe").read_to_string(&mut answer).expect("an answer");
-    assert!(status.success(), "ingest {}: {status}", input.display());
-    (seconds, peak, serde_json::from_str(&answer).expect("JSON"))
-}
-
-/// `VmHWM`: the most that was ever resident. It only grows, so the last look before the end is the peak but for 2 ms.
-fn peak_bytes(status: &Path) -> Option<u64> {
-    let text = fs::read_to_string(status).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    let ran = program::run(&db, &["--quiet", "ingest", "--format", "json", input.to_str().expect("UTF-8")]);
+    (ran.seconds, ran.peak, ran.json())
 }
 
 fn ingesting(dir: &Path, number: u64) -> Vec<Figure> {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 
 use super::answer::{self, FormatArgs, LimitArgs};
 use super::window::{self, WindowArgs};
@@ -10,6 +10,7 @@ use super::{Context, Error, Status};
 use crate::query::bounces::{self, Bounce, Refusal};
 use crate::query::{Window, extent};
 use crate::render::{Field, number};
+use crate::suppress::bounces::Class;
 
 /// Rows of a table on a terminal.
 const TERMINAL_ROWS: usize = 100;
@@ -35,8 +36,8 @@ pub struct Args {
     #[arg(long, value_name = "DOMAIN", value_parser = answer::domain)]
     domain: Option<String>,
     /// Only bounces of this class
-    #[arg(long, value_enum, conflicts_with = "policy")]
-    class: Option<Class>,
+    #[arg(long, value_parser = PossibleValuesParser::new(Class::ALL.map(Class::as_str)), conflicts_with = "policy")]
+    class: Option<String>,
     /// Refusals that are about us, summed up by sending address, From domain and server
     #[arg(long)]
     policy: bool,
@@ -44,33 +45,6 @@ pub struct Args {
     limit: LimitArgs,
     #[command(flatten)]
     format: FormatArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Class {
-    Hard,
-    Soft,
-    Policy,
-    Sender,
-    Content,
-    Delayed,
-    Delivered,
-    Unclear,
-}
-
-impl Class {
-    fn word(self) -> &'static str {
-        match self {
-            Class::Hard => "hard",
-            Class::Soft => "soft",
-            Class::Policy => "policy",
-            Class::Sender => "sender",
-            Class::Content => "content",
-            Class::Delayed => "delayed",
-            Class::Delivered => "delivered",
-            Class::Unclear => "unclear",
-        }
-    }
 }
 
 const BOUNCE: &[Field<Bounce>] = &[
@@ -137,7 +111,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let listed = if args.policy {
         answer::list(&mut out, format, limit, REFUSAL, |take| bounces::each_refusal(&database, window, domain, take))?
     } else {
-        let class = args.class.map(Class::word);
+        let class = args.class.as_deref();
         answer::list(&mut out, format, limit, BOUNCE, |take| bounces::each(&database, window, domain, class, take))?
     };
     if listed.rows == 0 {
@@ -152,7 +126,7 @@ fn nothing(args: &Args, window: Window, newest: Option<i64>) -> String {
     if args.policy {
         return format!("Nobody refused us in {words}, as far as bounces tell.");
     }
-    let kind = args.class.map_or_else(String::new, |class| format!("{} ", class.word()));
+    let kind = args.class.as_ref().map_or_else(String::new, |class| format!("{class} "));
     match newest {
         None => format!("No {kind}bounce was told of in {words}, nor at any other time."),
         Some(newest) => format!(

@@ -27,6 +27,18 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Class; 8] = [
+        Class::Hard,
+        Class::Soft,
+        Class::Policy,
+        Class::Sender,
+        Class::Content,
+        Class::Delayed,
+        Class::Delivered,
+        Class::Unclear,
+    ];
+
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,9 +55,7 @@ impl Class {
 
     /// What a word in the database means.
     pub fn from_word(word: &str) -> Class {
-        use Class::{Content, Delayed, Delivered, Hard, Policy, Sender, Soft};
-        let known = [Hard, Soft, Policy, Sender, Content, Delayed, Delivered];
-        known.into_iter().find(|class| class.as_str() == word).unwrap_or(Class::Unclear)
+        Class::ALL.into_iter().find(|class| class.as_str() == word).unwrap_or(Class::Unclear)
     }
 }
 
