@@ -4,7 +4,7 @@
 //! really there and not what a client is told.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -231,9 +231,14 @@ impl Dovecot {
         for entry in fs::read_dir(self.maildir(user, folder)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            // What remains sees to it that the new value differs from the old one.
-            if name.starts_with("dovecot") && !name.starts_with("dovecot-uidvalidity") {
-                fs::remove_file(path).unwrap();
+            // What remains sees to it that the new value differs from the old one; a lock is the server's, which is at work.
+            let keep = name.starts_with("dovecot-uidvalidity") || name.ends_with(".lock");
+            if name.starts_with("dovecot") && !keep {
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => panic!("{name}: {error}"),
+                    // Gone: the server removed or renamed it between the listing and here.
+                    _ => {}
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A suite of points: tried in parallel, counted, and told in one line.
 
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -128,12 +129,21 @@ impl Suite {
                         if only.as_ref().is_some_and(|only| *only != label) {
                             continue;
                         }
-                        match attempt(point) {
-                            Tried::Reached(violations) => suite.lock().unwrap().points(&label, 1, violations),
-                            Tried::ReachedAll(points, violations) => {
+                        // A point on which the test itself fails is a violation, and the others are tried all the same.
+                        match std::panic::catch_unwind(AssertUnwindSafe(|| attempt(point))) {
+                            Ok(Tried::Reached(violations)) => suite.lock().unwrap().points(&label, 1, violations),
+                            Ok(Tried::ReachedAll(points, violations)) => {
                                 suite.lock().unwrap().points(&label, points, violations);
                             }
-                            Tried::NotReached => {}
+                            Ok(Tried::NotReached) => {}
+                            Err(panic) => {
+                                let said = panic
+                                    .downcast_ref::<String>()
+                                    .map(String::as_str)
+                                    .or_else(|| panic.downcast_ref::<&str>().copied());
+                                let violation = format!("the test failed: {}", said.unwrap_or("without a word"));
+                                suite.lock().unwrap().points(&label, 1, vec![violation]);
+                            }
                         }
                     }
                 });
