@@ -379,8 +379,7 @@ fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, options: &Options, g
                 let sha256 = Sha256::digest(&message.bytes).into();
                 let name = file_name(&message.origin);
                 let held_bytes = if gate.is_full() { HELD_BYTES_WHEN_FULL } else { reading::HELD_BYTES };
-                let mut reading = read_safely(&message.bytes, name.as_deref(), &options.reading, held_bytes);
-                verify(&mut reading, &message.bytes, options.verifier.as_ref());
+                let reading = read_verified(&message.bytes, name.as_deref(), options, held_bytes);
                 let held_bytes = reading.held_bytes as u64;
                 gate.add(held_bytes);
                 weight += held_bytes;
@@ -391,6 +390,13 @@ fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, options: &Options, g
             return;
         }
     }
+}
+
+/// Reads a message and has its signatures checked, as `options` say.
+pub fn read_verified(bytes: &[u8], name: Option<&str>, options: &Options, held_bytes: usize) -> Reading {
+    let mut reading = read_safely(bytes, name, &options.reading, held_bytes);
+    verify(&mut reading, bytes, options.verifier.as_ref());
+    reading
 }
 
 /// Asks whoever checks signatures about a mail with something in it whose word matters.

@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
             };
             again.tried += 1;
             let name = waiting.origin.rsplit('/').next().map(str::to_owned);
-            let reading = ingest::read_safely(bytes, name.as_deref(), &self.options.reading, reading::HELD_BYTES);
+            let reading = ingest::read_verified(bytes, name.as_deref(), &self.options, reading::HELD_BYTES);
             let Options { reading: settings, ours, now, .. } = &self.options;
             match self.store.keep_again(&waiting, bytes, reading, settings, ours, *now).map_err(failed)? {
                 Retried::Solved(kept) => {

@@ -265,11 +265,7 @@ impl Store {
         known: &message::Known,
         ours: &Ours,
     ) -> rusqlite::Result<Kept> {
-        if let Some(head) = read.reading.head.as_ref().filter(|head| head.auth != Auth::None)
-            && standing::authenticate(&self.connection, known.id, head)?
-        {
-            judge::forget(&self.connection)?;
-        }
+        self.authenticate_again(known.id, read)?;
         let read_whole = known.pruned || matches!(known.outcome, Outcome::Stored | Outcome::Duplicate);
         let nothing_new =
             known.outcome == Outcome::NotAReport && read.reading.found.is_empty() && read.reading.problems.is_empty();
@@ -299,6 +295,16 @@ impl Store {
         message::finish(&self.connection, message, kept.outcome, reason.as_deref())?;
         kept.problems = read.reading.problems.iter().map(told).collect();
         Ok(kept)
+    }
+
+    /// What is known by now of how the mail of a message was authenticated holds for all that it brought.
+    pub(super) fn authenticate_again(&mut self, message: i64, read: &Read<'_>) -> rusqlite::Result<()> {
+        if let Some(head) = read.reading.head.as_ref().filter(|head| head.auth != Auth::None)
+            && standing::authenticate(&self.connection, message, head)?
+        {
+            judge::forget(&self.connection)?;
+        }
+        Ok(())
     }
 
     /// Reads once more what was too long to hold. `reports`: the rows of these reports, by their number in the message.

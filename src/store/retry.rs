@@ -100,6 +100,7 @@ impl Store {
             Arrival { origin: &origin, received_at: None, seen_at: now, settles: false, reserved: Reserved::default() };
         let sha256 = [0; 32];
         let read = Read { bytes, sha256: &sha256, name: None, reading, settings };
+        self.authenticate_again(waiting.message, &read)?;
         let kept = self.keep_content(&arrival, &read, waiting.message, ours)?;
         let problems = &read.reading.problems;
         // A reader that fails on it has nothing new to say.

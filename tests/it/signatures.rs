@@ -127,6 +127,20 @@ fn nobody_is_asked_unless_that_is_wished() {
 }
 
 #[test]
+fn what_is_read_again_is_checked_too() {
+    let (key, record) = key();
+    let server = Nameserver::start(&format!("s1._domainkey.receiver.example TXT \"{record}\"\n"));
+    let place = Place::new();
+    place.write("0.eml", sign(&key, "receiver.example", &mail("good", 3), ""));
+    place.write("narrow.toml", format!("{}[limits]\nxml_depth = 2\n", server.section()));
+    place.run(&["--config", "narrow.toml", "-q", "ingest", "0.eml"]).expect(65);
+    assert_eq!(judged(&place), []);
+    place.write("config.toml", format!("verify_dkim = true\n{}", server.section()));
+    place.run(&["--config", "config.toml", "problems", "retry"]).expect(0);
+    assert_eq!(judged(&place), [("pass".to_owned(), Some("receiver.example".to_owned()), "verified".to_owned())]);
+}
+
+#[test]
 fn silence_of_dns_holds_up_nothing_for_long_and_loses_nothing() {
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let (key, _) = key();
