@@ -19,7 +19,10 @@ CREATE TABLE text (
 CREATE TABLE address (
   id INTEGER PRIMARY KEY,
   ip TEXT NOT NULL UNIQUE,               -- canonical text
-  first_at INTEGER                       -- end of the first period in which a counted report told of it; stays when that report goes
+  first_at INTEGER,                      -- end of the first period in which a counted report told of it; stays when that report goes
+  -- Kept with the daily sums:
+  records  INTEGER NOT NULL DEFAULT 0,   -- records of counted reports that tell of it
+  records_failed INTEGER NOT NULL DEFAULT 0  -- of these, in which both DKIM and SPF fail
 ) STRICT;
 
 -- ---------------------------------------------------------------- the ledger
@@ -35,7 +38,7 @@ CREATE TABLE message (
   outcome       TEXT NOT NULL CHECK (outcome = 'stored' OR outcome = 'partial' OR outcome = 'duplicate' OR outcome = 'not_a_report' OR outcome = 'problem'),  -- what became of it
   reason        TEXT,                    -- why, for people; NULL where it was simply stored
   message_id    TEXT,                    -- Message-ID of the mail itself, without angle brackets (RFC 5322, section 3.6.4)
-  from_address  TEXT,                    -- address of its From field
+  from_address  INTEGER REFERENCES text (id),  -- address of its From field
   subject       TEXT,                    -- decoded, bounded
   sent_at       INTEGER,                 -- its Date field
   -- How the mail was authenticated, from the Authentication-Results of the user's own server (RFC 8601):
@@ -44,7 +47,6 @@ CREATE TABLE message (
   auth_results  TEXT,                    -- the trusted header fields as received, bounded
   pruned_at     INTEGER                  -- when `prune` took away all but what tells that it was seen; NULL: never
 ) STRICT;
-CREATE INDEX message_outcome ON message (outcome, seen_at);
 CREATE INDEX message_seen ON message (seen_at);
 
 -- IMAP folders, one row for each UIDVALIDITY they ever had (RFC 9051, section 2.3.1.1).
@@ -129,10 +131,11 @@ CREATE TABLE report (
   counted            INTEGER GENERATED ALWAYS AS (conflict_with IS NULL AND verification <> 'failed') VIRTUAL,  -- what sums are made of
   records_seen       INTEGER NOT NULL DEFAULT 0,      -- record elements met
   records            INTEGER NOT NULL DEFAULT 0,      -- of these stored; the others are in rejected_record
-  messages           INTEGER NOT NULL DEFAULT 0       -- sum of their counts
+  messages           INTEGER NOT NULL DEFAULT 0,      -- sum of their counts
+  aggregate          INTEGER REFERENCES aggregate (id)  -- kind aggregate: what else it says; NULL: another kind
 ) STRICT;
-CREATE UNIQUE INDEX report_identity ON report (identity, content_hash);
 CREATE UNIQUE INDEX report_standing ON report (identity) WHERE conflict_with IS NULL;  -- one of each identity stands
+CREATE UNIQUE INDEX report_beside ON report (identity, content_hash) WHERE conflict_with IS NOT NULL;  -- the few others
 CREATE INDEX report_end ON report (end_at, kind);
 CREATE INDEX report_domain ON report (domain, end_at, records, messages);  -- finds the same report sent under two ids
 CREATE INDEX report_org ON report (org_name, end_at);
@@ -163,9 +166,10 @@ CREATE INDEX warning_bounce ON warning (bounce) WHERE bounce IS NOT NULL;
 
 -- ---------------------------------------------------------------- aggregate reports (RFC 7489 appendix C, RFC 9990)
 
--- What an aggregate report says of itself and of the policy. One row for each report of kind aggregate.
+-- What aggregate reports say of themselves and of the policy. Those that say the same share a row.
 CREATE TABLE aggregate (
-  report           INTEGER PRIMARY KEY REFERENCES report (id) ON DELETE CASCADE,
+  id               INTEGER PRIMARY KEY,
+  digest           BLOB NOT NULL UNIQUE, -- of all that follows
   version          TEXT,                 -- version, as sent
   namespace        TEXT,                 -- XML namespace of the root; kept, never branched on
   generator        TEXT,                 -- report_metadata/generator (RFC 9990)
@@ -199,7 +203,6 @@ CREATE TABLE record (
   reason_set    INTEGER REFERENCES reason_set (id),          -- row/policy_evaluated/reason; NULL: none
   PRIMARY KEY (report, ordinal)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX record_source ON record (source);
 
 -- Words in a record that were sent other than the standard spells them, as sent.
 CREATE TABLE record_spelling (
@@ -277,7 +280,8 @@ CREATE TABLE reason (
 -- record. The writer keeps them in the transaction of the records; they equal the sums over the rows, which `doctor` holds
 -- them to. The day of an entry is the UTC day on which its reports' period ends, in days since the epoch; a period that
 -- ends at midnight belongs to the day before. Begin and end are part of each key, so that a window that begins or ends
--- within a day is exact, and a period of several days can be spread over them. Keys hold no NULL: 0 stands for a missing
+-- within a day is exact, and a period of several days can be spread over them; they are kept as what they are off a period
+-- that ends at midnight and takes a day, which is mostly 0 or 1 and then takes no byte. Keys hold no NULL: 0 stands for a missing
 -- domain, organisation or set of reasons, -1 for a missing result. Foreign keys would be looked up with every write, and hold
 -- by themselves: what an entry names, a record names.
 
@@ -291,8 +295,8 @@ CREATE TABLE daily_state (
 CREATE TABLE daily_source (
   day        INTEGER NOT NULL,           -- the day
   source     INTEGER NOT NULL,           -- record.source
-  end_at     INTEGER NOT NULL,           -- report.end_at
-  begin_at   INTEGER NOT NULL,           -- report.begin_at
+  early      INTEGER NOT NULL,           -- seconds from the period's end to the end of the day
+  short      INTEGER NOT NULL,           -- seconds that the period is shorter than a day; below 0: longer
   verified   INTEGER NOT NULL CHECK (verified IN (0, 1)),  -- report.verification is `verified`
   records    INTEGER NOT NULL,           -- how many records are in these sums
   messages   INTEGER NOT NULL,           -- sum of their messages
@@ -305,7 +309,9 @@ CREATE TABLE daily_source (
   forwarded  INTEGER NOT NULL,           -- with a reason forwarded, mailing_list or trusted_forwarder
   dkim_any   INTEGER NOT NULL,           -- with a DKIM signature that passes, of whatever domain
   spf_any    INTEGER NOT NULL,           -- with an SPF pass, of whatever domain
-  PRIMARY KEY (day, source, end_at, begin_at, verified)
+  end_at     INTEGER GENERATED ALWAYS AS ((day + 1) * 86400 - early) VIRTUAL,          -- report.end_at
+  begin_at   INTEGER GENERATED ALWAYS AS (day * 86400 - early + short) VIRTUAL,  -- report.begin_at
+  PRIMARY KEY (day, source, early, short, verified)
 ) STRICT, WITHOUT ROWID;
 
 -- Messages by reporter and policy domain.
@@ -313,8 +319,8 @@ CREATE TABLE daily_reporter (
   day        INTEGER NOT NULL,           -- the day
   domain     INTEGER NOT NULL,           -- report.domain
   org_name   INTEGER NOT NULL,           -- report.org_name
-  end_at     INTEGER NOT NULL,           -- report.end_at
-  begin_at   INTEGER NOT NULL,           -- report.begin_at
+  early      INTEGER NOT NULL,           -- seconds from the period's end to the end of the day
+  short      INTEGER NOT NULL,           -- seconds that the period is shorter than a day; below 0: longer
   verified   INTEGER NOT NULL CHECK (verified IN (0, 1)),  -- report.verification is `verified`
   reports    INTEGER NOT NULL,           -- how many reports are in these sums
   records    INTEGER NOT NULL,           -- how many records; the others as in daily_source
@@ -325,7 +331,9 @@ CREATE TABLE daily_reporter (
   unknown    INTEGER NOT NULL,           -- with neither, and a result that is absent
   quarantine INTEGER NOT NULL,           -- disposition quarantine
   reject     INTEGER NOT NULL,           -- disposition reject
-  PRIMARY KEY (day, domain, org_name, end_at, begin_at, verified)
+  end_at     INTEGER GENERATED ALWAYS AS ((day + 1) * 86400 - early) VIRTUAL,          -- report.end_at
+  begin_at   INTEGER GENERATED ALWAYS AS (day * 86400 - early + short) VIRTUAL,  -- report.begin_at
+  PRIMARY KEY (day, domain, org_name, early, short, verified)
 ) STRICT, WITHOUT ROWID;
 
 -- Messages by sending address, domains and results: all that a record tells but who received it and under which envelope.
@@ -339,12 +347,14 @@ CREATE TABLE daily_result (
   spf         INTEGER NOT NULL,          -- record.spf
   auth_set    INTEGER NOT NULL,          -- record.auth_set
   reason_set  INTEGER NOT NULL,          -- record.reason_set
-  end_at      INTEGER NOT NULL,          -- report.end_at
-  begin_at    INTEGER NOT NULL,          -- report.begin_at
+  early       INTEGER NOT NULL,          -- seconds from the period's end to the end of the day
+  short       INTEGER NOT NULL,          -- seconds that the period is shorter than a day; below 0: longer
   verified    INTEGER NOT NULL CHECK (verified IN (0, 1)),  -- report.verification is `verified`
   records     INTEGER NOT NULL,          -- how many records are in this sum
   messages    INTEGER NOT NULL,          -- sum of their messages
-  PRIMARY KEY (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, end_at, begin_at, verified)
+  end_at      INTEGER GENERATED ALWAYS AS ((day + 1) * 86400 - early) VIRTUAL,          -- report.end_at
+  begin_at    INTEGER GENERATED ALWAYS AS (day * 86400 - early + short) VIRTUAL,  -- report.begin_at
+  PRIMARY KEY (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, short, verified)
 ) STRICT, WITHOUT ROWID;
 
 -- ---------------------------------------------------------------- failure reports (RFC 6591, RFC 9991)
@@ -673,7 +683,7 @@ JOIN message m ON m.id = r.message
 LEFT JOIN text org ON org.id = r.org_name
 LEFT JOIN text mail ON mail.id = r.org_email
 LEFT JOIN text dom ON dom.id = r.domain
-LEFT JOIN aggregate a ON a.report = r.id;
+LEFT JOIN aggregate a ON a.id = r.aggregate;
 
 -- One row for each record of an aggregate report.
 CREATE VIEW v_record AS
@@ -767,8 +777,8 @@ WHERE e.kind <> 'lift'
 
 -- The ledger.
 CREATE VIEW v_message AS
-SELECT id, lower(hex(sha256)) AS sha256, origin, seen_at, bytes, outcome, reason,
-       received_at, message_id, from_address, subject, sent_at, auth, auth_domain
+SELECT id, lower(hex(sha256)) AS sha256, origin, seen_at, bytes, outcome, reason, received_at, message_id,
+       (SELECT value FROM text WHERE text.id = from_address) AS from_address, subject, sent_at, auth, auth_domain
 FROM message;
 
 -- Sending addresses that `enrich` has looked up, and what it found.

@@ -46,7 +46,6 @@ pub struct Bare<'a> {
     forwarding: i64,
     message: rusqlite::Statement<'a>,
     report: rusqlite::Statement<'a>,
-    aggregate: rusqlite::Statement<'a>,
     record: rusqlite::Statement<'a>,
     dkim: rusqlite::Statement<'a>,
     spf: rusqlite::Statement<'a>,
@@ -58,9 +57,11 @@ impl<'a> Bare<'a> {
         let prepare = |sql: &str| db.prepare(sql).expect(sql);
         db.execute_batch(
             "INSERT INTO reason_set (id, digest) VALUES (1, x'00');
-             INSERT INTO reason (reason_set, ordinal, type) VALUES (1, 0, 'local_policy')",
+             INSERT INTO reason (reason_set, ordinal, type) VALUES (1, 0, 'local_policy');
+             INSERT INTO aggregate (id, digest, version, p, sp, adkim, aspf, pct)
+             VALUES (1, x'00', '1.0', 'quarantine', 'quarantine', 'r', 'r', 100)",
         )
-        .expect("a reason");
+        .expect("a reason and a policy");
         Bare {
             text: Words::new(db, "INSERT INTO text (value) VALUES (?)"),
             address: Words::new(db, "INSERT INTO address (ip) VALUES (?)"),
@@ -73,12 +74,8 @@ impl<'a> Bare<'a> {
             ),
             report: prepare(
                 "INSERT INTO report (kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at,
-                   identity, content_hash, records_seen, records, messages)
-                 VALUES ('aggregate', ?, '2/report.xml', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ),
-            aggregate: prepare(
-                "INSERT INTO aggregate (report, version, p, sp, adkim, aspf, pct)
-                 VALUES (?, '1.0', 'quarantine', 'quarantine', 'r', 'r', 100)",
+                   identity, content_hash, records_seen, records, messages, aggregate)
+                 VALUES ('aggregate', ?, '2/report.xml', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
             ),
             record: prepare(
                 "INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from,
@@ -102,9 +99,9 @@ impl<'a> Bare<'a> {
         let origin = format!("imap://reports/INBOX;uidvalidity=1690000000;uid={number}");
         let subject = format!("Report Domain: {domain} Submitter: receiver.example Report-ID: <{report_id}>");
         let message_id = format!("{report_id}@receiver.example");
+        let (org_name, org_email, domain) = (self.text.id(org_name), self.text.id(org_email), self.text.id(domain));
         let message = params![digest, origin, end_at, message_id, org_email, subject, end_at];
         let message = self.message.insert(message).expect("message");
-        let (org_name, org_email, domain) = (self.text.id(org_name), self.text.id(org_email), self.text.id(domain));
         let (records, messages) = (rows.len() as i64, rows.iter().map(|row| row.messages).sum::<i64>());
         let values = params![
             message,
@@ -121,7 +118,6 @@ impl<'a> Bare<'a> {
             messages
         ];
         let report = self.report.insert(values).expect("report");
-        self.aggregate.execute([report]).expect("aggregate");
         for (ordinal, row) in rows.iter().enumerate() {
             self.record(report, ordinal, row);
         }

@@ -1,7 +1,6 @@
 //! Keeps aggregate reports: identity, duplicates and conflicts, records, odd spellings, rejected rows.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::standing;
@@ -66,19 +65,23 @@ impl Head<'_> {
 }
 
 /// Adds the row of a report, unless the same report with the same content is there; then that one is as well verified as
-/// the better of the two mails. Of several reports of this identity the best verified stands. The row's number; `None`: it
-/// is there already.
+/// the better of the two mails. Of several reports of this identity the best verified stands. `aggregate`: what else one of
+/// this kind says. The row's number; `None`: it is there already.
 pub fn insert_head(
     connection: &Connection,
     strings: &mut Strings,
     found: Found<'_>,
     head: &Head<'_>,
+    aggregate: Option<&AggregateReport>,
 ) -> rusqlite::Result<Option<i64>> {
     let identity = head.identity();
     let content_hash = head.content_hash.get(..DIGEST).unwrap_or(head.content_hash);
     let verification = verification::verify(found.sender, head.org_name, head.org_email);
     let same: Option<i64> = connection
-        .prepare_cached("SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2")?
+        .prepare_cached(
+            "SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2 AND conflict_with IS NULL \
+             UNION ALL SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2 AND conflict_with IS NOT NULL",
+        )?
         .query_row(params![identity, content_hash], |row| row.get(0))
         .optional()?;
     if let Some(same) = same {
@@ -89,8 +92,8 @@ pub fn insert_head(
     let id = connection
         .prepare_cached(
             "INSERT INTO report (kind, message, part, org_name, org_email, extra_contact_info, report_id, domain, begin_at, \
-             end_at, identity, content_hash, verification, conflict_with, records_seen, records, messages) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             end_at, identity, content_hash, verification, conflict_with, records_seen, records, messages, aggregate) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .insert(params![
             head.kind,
@@ -110,6 +113,7 @@ pub fn insert_head(
             head.records_seen as i64,
             head.records as i64,
             i64::try_from(head.messages).unwrap_or(i64::MAX),
+            aggregate.map(|report| strings.aggregate(connection, report)).transpose()?,
         ])?;
     if stands.is_some_and(|stands| verification.rank() < stands.rank) {
         standing::put(connection, &identity, id)?;
@@ -165,35 +169,7 @@ pub fn insert(
         messages: report.messages,
         warnings: &report.warnings,
     };
-    let Some(id) = insert_head(connection, strings, found, &head)? else { return Ok(None) };
-    let policy = &report.policy;
-    let errors: Vec<_> = report.errors.iter().map(|error| json!({"text": error.text, "lang": error.lang})).collect();
-    let list = |values: &[_]| (!values.is_empty()).then(|| serde_json::Value::from(values.to_vec()).to_string());
-    connection
-        .prepare_cached(
-            "INSERT INTO aggregate (report, version, namespace, generator, errors, contact_lang, p, sp, np, adkim, aspf, pct, \
-             fo, testing, discovery_method, extension) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-        )?
-        .execute(params![
-            id,
-            report.version,
-            report.namespace,
-            report.generator,
-            list(&errors),
-            report.extra_contact_info.as_ref().and_then(|info| info.lang.as_deref()),
-            policy.p,
-            policy.sp,
-            policy.np,
-            policy.adkim,
-            policy.aspf,
-            policy.pct,
-            policy.fo,
-            policy.testing,
-            policy.discovery_method,
-            (!report.extensions.is_empty()).then(|| json!(report.extensions).to_string()),
-        ])?;
-    Ok(Some(id))
+    insert_head(connection, strings, found, &head, Some(report))
 }
 
 /// Adds a chunk of the records of a report.

@@ -59,7 +59,7 @@ const CONTRADICTIONS: [(&str, &str, &str); 14] = [
     (
         "orphans",
         "report without what belongs to its kind",
-        "SELECT r.id FROM report r WHERE r.kind = 'aggregate' AND NOT EXISTS (SELECT 1 FROM aggregate a WHERE a.report = r.id)
+        "SELECT r.id FROM report r WHERE r.kind = 'aggregate' AND NOT EXISTS (SELECT 1 FROM aggregate a WHERE a.id = r.aggregate)
             OR r.kind = 'failure' AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.report = r.id)",
     ),
     (
@@ -133,8 +133,8 @@ const CONTRADICTIONS: [(&str, &str, &str); 14] = [
     ),
     (
         "identities",
-        "report of whose identity not exactly one stands",
-        "SELECT min(id) FROM report GROUP BY identity HAVING count(*) FILTER (WHERE conflict_with IS NULL) <> 1",
+        "report of whose identity more than one stands",
+        "SELECT min(id) FROM report WHERE conflict_with IS NULL GROUP BY identity HAVING count(*) > 1",
     ),
     (
         "identities",

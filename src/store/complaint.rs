@@ -379,8 +379,9 @@ fn stored(connection: &Connection, id: i64) -> rusqlite::Result<Stored> {
         .prepare_cached(
             "SELECT c.feedback_type, c.provider, c.reported_domains, c.dkim_signatures, f.value, c.tokens, c.cfbl_feedback_id, \
              c.original_mail_from, c.message_id, c.arrived_at, c.unsubscribe_to, c.reserved, c.source, m.auth, \
-             m.auth_domain, m.from_address, c.list_id \
-             FROM complaint c JOIN message m ON m.id = c.message LEFT JOIN text f ON f.id = c.header_from WHERE c.id = ?1",
+             m.auth_domain, s.value, c.list_id \
+             FROM complaint c JOIN message m ON m.id = c.message LEFT JOIN text f ON f.id = c.header_from \
+             LEFT JOIN text s ON s.id = m.from_address WHERE c.id = ?1",
         )?
         .query_row(params![id], |row| {
             let mut complaint = Complaint::new(FeedbackType::parse(&row.get::<_, String>(0)?));

@@ -42,7 +42,7 @@ pub fn insert(
         messages: u64::from(report.incidents),
         warnings: &report.warnings,
     };
-    let Some(id) = insert_head(connection, strings, found, &head)? else { return Ok(None) };
+    let Some(id) = insert_head(connection, strings, found, &head, None)? else { return Ok(None) };
     let source = report.source_ip.map(|ip| strings.address(connection, ip)).transpose()?;
     let header_from = strings.text_of(connection, report.header_from.as_deref())?;
     connection

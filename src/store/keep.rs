@@ -227,7 +227,14 @@ impl Store {
             return Ok(kept);
         }
         let bytes = read.bytes.len() as u64;
-        let id = message::insert(&self.connection, arrival, Some(read.sha256), bytes, read.reading.head.as_ref())?;
+        let id = message::insert(
+            &self.connection,
+            &mut self.strings,
+            arrival,
+            Some(read.sha256),
+            bytes,
+            read.reading.head.as_ref(),
+        )?;
         let kept = self.keep_content(arrival, &read, id, ours)?;
         for problem in &read.reading.problems {
             problem::insert(&self.connection, id, problem, arrival.seen_at)?;
@@ -429,7 +436,7 @@ impl Store {
         let id = match message::known_untaken(&self.connection, &arrival.origin.to_string())? {
             Some(id) => id,
             None => {
-                let id = message::insert(&self.connection, arrival, None, bytes, None)?;
+                let id = message::insert(&self.connection, &mut self.strings, arrival, None, bytes, None)?;
                 let problem = Problem { bytes, ..Problem::whole(refusal.clone(), &[]) };
                 problem::insert(&self.connection, id, &problem, arrival.seen_at)?;
                 message::finish(&self.connection, id, Outcome::Problem, Some(&refusal.reason))?;

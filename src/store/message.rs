@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::keep::{Arrival, Outcome};
+use super::strings::Strings;
 use crate::reading::MailHead;
 
 /// A message in the ledger.
@@ -29,7 +30,7 @@ pub fn known(connection: &Connection, sha256: &[u8; 32]) -> rusqlite::Result<Opt
 /// The message that could not be taken at `origin`, if one is in the ledger.
 pub fn known_untaken(connection: &Connection, origin: &str) -> rusqlite::Result<Option<i64>> {
     connection
-        .prepare_cached("SELECT id FROM message WHERE outcome = 'problem' AND sha256 IS NULL AND origin = ?1")?
+        .prepare_cached("SELECT id FROM message WHERE sha256 IS NULL AND origin = ?1 AND outcome = 'problem'")?
         .query_row(params![origin], |row| row.get(0))
         .optional()
 }
@@ -37,7 +38,7 @@ pub fn known_untaken(connection: &Connection, origin: &str) -> rusqlite::Result<
 /// Where the messages lie that could not be taken.
 pub fn untaken(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
     connection
-        .prepare_cached("SELECT origin FROM message WHERE outcome = 'problem' AND sha256 IS NULL")?
+        .prepare_cached("SELECT origin FROM message WHERE sha256 IS NULL AND outcome = 'problem'")?
         .query_map([], |row| row.get(0))?
         .collect()
 }
@@ -52,6 +53,7 @@ pub fn replace_untaken(connection: &Connection, origin: &str, message: i64) -> r
 /// Adds a message whose outcome is told later with [`finish`].
 pub fn insert(
     connection: &Connection,
+    strings: &mut Strings,
     arrival: &Arrival<'_>,
     sha256: Option<&[u8; 32]>,
     bytes: u64,
@@ -71,7 +73,7 @@ pub fn insert(
             arrival.received_at,
             bytes as i64,
             mail.message_id,
-            mail.from_address,
+            strings.text_of(connection, mail.from_address.as_deref())?,
             mail.subject,
             mail.sent_at,
             head.map(|mail| mail.auth.as_str()),

@@ -103,8 +103,12 @@ const LEFT_OVER: &str = "
     DELETE FROM source_name WHERE source NOT IN (SELECT id FROM used);
     DELETE FROM address WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
+    INSERT OR IGNORE INTO used SELECT aggregate FROM report WHERE aggregate IS NOT NULL;
+    DELETE FROM aggregate WHERE id NOT IN (SELECT id FROM used);
+    DELETE FROM used;
     INSERT OR IGNORE INTO used SELECT org_name FROM report WHERE org_name IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT org_email FROM report WHERE org_email IS NOT NULL;
+    INSERT OR IGNORE INTO used SELECT from_address FROM message WHERE from_address IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT domain FROM report WHERE domain IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT domain FROM policy_domain;
     INSERT OR IGNORE INTO used SELECT header_from FROM record WHERE header_from IS NOT NULL;
@@ -370,7 +374,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(super::super::migrations::SCHEMA).unwrap();
         let sql = "SELECT m.name, f.\"from\" FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f
-                   WHERE m.type = 'table' AND f.\"table\" IN ('text', 'address', 'auth_set', 'reason_set')";
+                   WHERE m.type = 'table' AND f.\"table\" IN ('text', 'address', 'auth_set', 'reason_set', 'aggregate')";
         let references: Vec<(String, String)> = connection
             .prepare(sql)
             .unwrap()

@@ -7,6 +7,10 @@ use super::daily;
 use crate::reading::MailHead;
 use crate::report::verification::{Verification, verify};
 
+/// All reports of an identity, `?1`: the one that stands and the few others have an index each.
+pub const OF_IDENTITY: &str = "SELECT id FROM report WHERE identity = ?1 AND conflict_with IS NULL \
+     UNION ALL SELECT id FROM report WHERE identity = ?1 AND conflict_with IS NOT NULL";
+
 /// The report of an identity that stands.
 pub struct Standing {
     pub id: i64,
@@ -41,7 +45,7 @@ pub fn put(connection: &Connection, identity: &[u8], id: i64) -> rusqlite::Resul
 
 fn stand(connection: &Connection, identity: &[u8], id: i64) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE report SET conflict_with = ?2 WHERE identity = ?1 AND id <> ?2")?
+        .prepare_cached(&format!("UPDATE report SET conflict_with = ?2 WHERE id IN ({OF_IDENTITY}) AND id <> ?2"))?
         .execute(params![identity, id])?;
     connection.prepare_cached("UPDATE report SET conflict_with = NULL WHERE id = ?1")?.execute(params![id]).map(|_| ())
 }
@@ -75,10 +79,10 @@ fn judge(connection: &Connection, identity: &[u8], id: i64, verification: Verifi
         .prepare_cached("UPDATE report SET verification = ?2 WHERE id = ?1")?
         .execute(params![id, verification.as_str()])?;
     let best: i64 = connection
-        .prepare_cached(
-            "SELECT id FROM report WHERE identity = ?1 \
+        .prepare_cached(&format!(
+            "SELECT id FROM report WHERE id IN ({OF_IDENTITY}) \
              ORDER BY CASE verification WHEN 'verified' THEN 0 WHEN 'failed' THEN 2 ELSE 1 END, id LIMIT 1",
-        )?
+        ))?
         .query_row(params![identity], |row| row.get(0))?;
     if of(connection, identity)?.is_none_or(|stands| stands.id != best) {
         stand(connection, identity, best)?;

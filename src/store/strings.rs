@@ -5,9 +5,10 @@ use std::hash::Hash;
 use std::net::IpAddr;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::report::aggregate::{AuthSet, Chunk, Reason};
+use crate::report::aggregate::{AggregateReport, AuthSet, Chunk, Reason};
 
 /// Entries of one cache; past that it starts over. About 20 MB for all of them at the worst.
 const MOST: usize = 50_000;
@@ -19,6 +20,7 @@ pub struct Strings {
     addresses: HashMap<IpAddr, i64>,
     auth_sets: HashMap<[u8; 16], i64>,
     reason_sets: HashMap<[u8; 16], i64>,
+    aggregates: HashMap<[u8; 16], i64>,
 }
 
 fn remember<K: Eq + Hash>(cache: &mut HashMap<K, i64>, key: K, id: i64) -> i64 {
@@ -173,6 +175,80 @@ impl Strings {
             }
         }
         Ok(remember(&mut self.reason_sets, digest, id))
+    }
+}
+
+impl Strings {
+    /// The row of what an aggregate report says of itself and of the policy.
+    pub fn aggregate(&mut self, connection: &Connection, report: &AggregateReport) -> rusqlite::Result<i64> {
+        let policy = &report.policy;
+        let errors: Vec<_> =
+            report.errors.iter().map(|error| json!({"text": error.text, "lang": error.lang})).collect();
+        let errors = (!errors.is_empty()).then(|| serde_json::Value::from(errors).to_string());
+        let extension = (!report.extensions.is_empty()).then(|| json!(report.extensions).to_string());
+        let pct = policy.pct.map(|pct| pct.to_string());
+        let values = [
+            report.version.as_deref(),
+            report.namespace.as_deref(),
+            report.generator.as_deref(),
+            errors.as_deref(),
+            report.extra_contact_info.as_ref().and_then(|info| info.lang.as_deref()),
+            policy.p.as_deref(),
+            policy.sp.as_deref(),
+            policy.np.as_deref(),
+            policy.adkim.as_deref(),
+            policy.aspf.as_deref(),
+            policy.fo.as_deref(),
+            policy.testing.as_deref(),
+            policy.discovery_method.as_deref(),
+            extension.as_deref(),
+            pct.as_deref(),
+        ];
+        let mut hash = Sha256::new();
+        values.iter().for_each(|value| add(&mut hash, *value));
+        let digest = short(hash);
+        if let Some(&id) = self.aggregates.get(&digest) {
+            return Ok(id);
+        }
+        let known = connection
+            .prepare_cached("SELECT id FROM aggregate WHERE digest = ?1")?
+            .query_row([digest], |row| row.get(0))
+            .optional()?;
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let [
+                    version,
+                    namespace,
+                    generator,
+                    errors,
+                    contact_lang,
+                    p,
+                    sp,
+                    np,
+                    adkim,
+                    aspf,
+                    fo,
+                    testing,
+                    found,
+                    more,
+                    _,
+                ] = values;
+                connection
+                    .prepare_cached(
+                        "INSERT INTO aggregate (digest, version, namespace, generator, errors, contact_lang, p, sp, np, adkim, \
+                         aspf, pct, fo, testing, discovery_method, extension) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                    )?
+                    .insert(params![
+                        digest, version, namespace, generator, errors, contact_lang, p, sp, np, adkim, aspf, policy.pct, fo,
+                        testing, found, more,
+                    ])?
+            }
+        };
+        // What is long tells of one report only.
+        let lasting = errors.is_none() && extension.is_none();
+        Ok(if lasting { remember(&mut self.aggregates, digest, id) } else { id })
     }
 }
 

@@ -32,7 +32,7 @@ pub fn insert(
         messages: sessions.fold(0, u64::saturating_add),
         warnings: &report.warnings,
     };
-    let Some(id) = insert_head(connection, strings, found, &head)? else { return Ok(None) };
+    let Some(id) = insert_head(connection, strings, found, &head, None)? else { return Ok(None) };
     let mut insert = connection.prepare_cached(
         "INSERT INTO tls_policy (report, ordinal, policy_type, policy_domain, policy_string, mx_host, successful_sessions, \
          failed_sessions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

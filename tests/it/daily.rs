@@ -213,6 +213,7 @@ fn a_wrong_sum_is_found() {
         "UPDATE daily_source SET messages = messages + 1",
         "UPDATE daily_source SET dkim_any = dkim_any + 1",
         "UPDATE daily_reporter SET reports = reports + 1",
+        "UPDATE address SET records_failed = records_failed + 1",
         "DELETE FROM daily_result WHERE source = (SELECT max(source) FROM daily_result)",
         "UPDATE report SET conflict_with = id WHERE id = 1",
         "UPDATE record SET source = 2 WHERE source = 1",

@@ -22,17 +22,17 @@ INSERT INTO problem (id, message, part, code, reason, declared_type, found_type,
    CAST('<?xml version="1.0"?>' || char(10) || '<feedback>' || char(27) || ']0;owned' || char(7) || char(10) || '  <report_meta' || CAST(x'ff00' AS TEXT) AS BLOB), 1795144000, NULL),
   (2, 3, '2/note.txt', 'encrypted', 'member `note.txt` is encrypted', NULL, 'zip', NULL, 40, x'504b0304', 1795141000, 1795150000);
 
-INSERT INTO report (id, kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at, identity, content_hash, verification, conflict_with, records_seen, records, messages) VALUES
-  (1, 'aggregate', 1, '1/google.xml', 1, 3, '1001', 4, 1794873600, 1794959999, x'01', x'01', 'verified', NULL, 5, 4, 1021),
-  (2, 'aggregate', 2, '1/google.xml', 1, 3, '1002', 4, 1795046400, 1795132799, x'02', x'02', 'verified', NULL, 2, 2, 240),
-  (3, 'aggregate', 3, '1/outlook.xml', 2, NULL, 'abc', 5, 1795046400, 1795132800, x'03', x'03', 'unverified', NULL, 1, 1, 5),
-  (4, 'aggregate', 2, '2/google.xml', 1, 3, '1001', 4, 1794873600, 1794959999, x'01', x'04', 'foreign', 1, 1, 1, 999),
-  (5, 'aggregate', 1, '2/google.xml', 1, 3, '0990', 4, 1794268800, 1794355199, x'05', x'05', 'verified', NULL, 2, 2, 500),
-  (6, 'aggregate', 3, '3/future.xml', 20, 21, '-2100', 7, 4102358400, 4102444800, x'06', x'06', 'unverified', NULL, 0, 0, 0),
-  (7, 'tls', 2, '3/tls.json', 1, 3, 'tls-1', 4, 1795046400, 1795132799, x'07', x'07', 'unverified', NULL, 0, 0, 0);
-INSERT INTO aggregate (report, version, p, sp, adkim, aspf, pct) VALUES
-  (1, '1.0', 'reject', 'none', 'r', 'r', 100), (2, '1.0', 'reject', 'none', 'r', 'r', 100), (3, NULL, 'none', NULL, NULL, NULL, NULL),
-  (4, '1.0', 'reject', 'none', 'r', 'r', 100), (5, '1.0', 'quarantine', 'none', 'r', 'r', 50), (6, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO aggregate (id, digest, version, p, sp, adkim, aspf, pct) VALUES
+  (1, x'01', '1.0', 'reject', 'none', 'r', 'r', 100), (2, x'02', NULL, 'none', NULL, NULL, NULL, NULL),
+  (3, x'03', '1.0', 'quarantine', 'none', 'r', 'r', 50), (4, x'04', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO report (id, kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at, identity, content_hash, verification, conflict_with, records_seen, records, messages, aggregate) VALUES
+  (1, 'aggregate', 1, '1/google.xml', 1, 3, '1001', 4, 1794873600, 1794959999, x'01', x'01', 'verified', NULL, 5, 4, 1021, 1),
+  (2, 'aggregate', 2, '1/google.xml', 1, 3, '1002', 4, 1795046400, 1795132799, x'02', x'02', 'verified', NULL, 2, 2, 240, 1),
+  (3, 'aggregate', 3, '1/outlook.xml', 2, NULL, 'abc', 5, 1795046400, 1795132800, x'03', x'03', 'unverified', NULL, 1, 1, 5, 2),
+  (4, 'aggregate', 2, '2/google.xml', 1, 3, '1001', 4, 1794873600, 1794959999, x'01', x'04', 'foreign', 1, 1, 1, 999, 1),
+  (5, 'aggregate', 1, '2/google.xml', 1, 3, '0990', 4, 1794268800, 1794355199, x'05', x'05', 'verified', NULL, 2, 2, 500, 3),
+  (6, 'aggregate', 3, '3/future.xml', 20, 21, '-2100', 7, 4102358400, 4102444800, x'06', x'06', 'unverified', NULL, 0, 0, 0, 4),
+  (7, 'tls', 2, '3/tls.json', 1, 3, 'tls-1', 4, 1795046400, 1795132799, x'07', x'07', 'unverified', NULL, 0, 0, 0, NULL);
 INSERT INTO warning (id, report, complaint, code, place, text, times) VALUES
   (1, 1, NULL, 'bad-ip', 'record[4]/row/source_ip', '`x.x.x.x` is no address', 1),
   (2, 3, NULL, 'result-absent', 'record[0]/row/policy_evaluated/dkim', 'absent; taken as unknown', 1),

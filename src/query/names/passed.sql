@@ -1,10 +1,16 @@
--- Domains for which SPF or DKIM passed on mail from one address, out of some of its records.
+-- Domains for which SPF or DKIM passed on mail from one address, out of some of what counted reports tell of it: from one day
+-- with mail to the next, from the first that told of the address.
+WITH RECURSIVE days (source, day) AS (
+  SELECT s.id, (SELECT min(d.day) FROM daily_result d WHERE d.day >= (s.first_at - 1) / 86400 - 1)
+  FROM address s WHERE s.ip = :ip
+  UNION ALL
+  SELECT source, (SELECT min(n.day) FROM daily_result n WHERE n.day > days.day) FROM days WHERE days.day IS NOT NULL
+), u (auth_set) AS MATERIALIZED (
+  SELECT DISTINCT auth_set FROM (
+    SELECT d.auth_set FROM days CROSS JOIN daily_result d ON d.day = days.day AND d.source = days.source LIMIT 2000)
+)
 SELECT 'spf' AS kind, d.value AS domain
-FROM (SELECT DISTINCT auth_set FROM (SELECT c.auth_set FROM address s CROSS JOIN record c ON c.source = s.id
-                                     WHERE s.ip = :ip LIMIT 2000)) u
-JOIN spf_result p ON p.auth_set = u.auth_set AND p.result = 'pass' JOIN text d ON d.id = p.domain
+FROM u CROSS JOIN spf_result p ON p.auth_set = u.auth_set AND p.result = 'pass' CROSS JOIN text d ON d.id = p.domain
 UNION
 SELECT 'dkim', d.value
-FROM (SELECT DISTINCT auth_set FROM (SELECT c.auth_set FROM address s CROSS JOIN record c ON c.source = s.id
-                                     WHERE s.ip = :ip LIMIT 2000)) u
-JOIN dkim_result k ON k.auth_set = u.auth_set AND k.result = 'pass' JOIN text d ON d.id = k.domain
+FROM u CROSS JOIN dkim_result k ON k.auth_set = u.auth_set AND k.result = 'pass' CROSS JOIN text d ON d.id = k.domain

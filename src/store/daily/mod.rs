@@ -14,6 +14,8 @@ use std::hash::Hash;
 pub use compare::differences;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
+use super::standing::OF_IDENTITY;
+
 /// Entries held in memory before they are written: about 20 MB.
 const MOST: usize = 60_000;
 
@@ -50,7 +52,8 @@ pub fn catch_up(connection: &Connection) -> rusqlite::Result<()> {
 /// Those of SQLite; the transaction is then to be given up.
 pub fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
-        "DELETE FROM daily_source; DELETE FROM daily_reporter; DELETE FROM daily_result; DELETE FROM daily_state",
+        "DELETE FROM daily_source; DELETE FROM daily_reporter; DELETE FROM daily_result; DELETE FROM daily_state;
+         UPDATE address SET records = 0, records_failed = 0 WHERE records <> 0",
     )?;
     catch_up(connection)
 }
@@ -141,10 +144,10 @@ impl Standing {
 /// The aggregate reports of an identity that the sums are made up to.
 fn standings(connection: &Connection, identity: &[u8]) -> rusqlite::Result<BTreeMap<i64, Standing>> {
     connection
-        .prepare_cached(
-            "SELECT id, counted, verification = 'verified' FROM report WHERE identity = ?1 AND kind = 'aggregate' \
+        .prepare_cached(&format!(
+            "SELECT id, counted, verification = 'verified' FROM report WHERE id IN ({OF_IDENTITY}) AND kind = 'aggregate' \
              AND id <= (SELECT report FROM daily_state)",
-        )?
+        ))?
         .query_map(params![identity], |row| {
             Ok((row.get(0)?, Standing { counted: row.get(1)?, verified: row.get(2)? }))
         })?
@@ -161,12 +164,25 @@ struct Reports {
     sign: i64,
 }
 
-/// A period, as it ends each key.
+/// A period, as it ends each key: how it differs from one that ends with its day and takes a day.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Period {
-    end_at: i64,
-    begin_at: i64,
+    early: i64,
+    short: i64,
     verified: bool,
+}
+
+impl Period {
+    /// Ends and begins can be written as dates: nothing here comes near to overflow.
+    fn new(begin_at: i64, end_at: i64, verified: bool) -> Period {
+        let midnight = day(end_at).saturating_add(1).saturating_mul(SECONDS);
+        let length = end_at.saturating_sub(begin_at);
+        Period { early: midnight.saturating_sub(end_at), short: SECONDS.saturating_sub(length), verified }
+    }
+
+    fn end_at(self, day: i64) -> i64 {
+        day.saturating_add(1).saturating_mul(SECONDS).saturating_sub(self.early)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -245,10 +261,19 @@ struct SourceFigures {
     spf_any: i64,
 }
 
+/// What counted reports tell of an address, whatever the day.
+#[derive(Clone, Copy)]
+struct Told {
+    first_at: i64,
+    records: i64,
+    failed: i64,
+}
+
 /// The part of a report that every key has.
 #[derive(Clone, Copy)]
 struct Head {
     id: i64,
+    day: i64,
     period: Period,
     domain: i64,
     org_name: i64,
@@ -288,6 +313,7 @@ struct Sums<'a> {
     connection: &'a Connection,
     sign: i64,
     sources: HashMap<SourceKey, SourceFigures>,
+    addresses: HashMap<i64, Told>,
     reporters: HashMap<ReporterKey, (i64, Figures)>,
     results: HashMap<ResultKey, (i64, i64)>,
     auth_sets: HashMap<i64, Marks>,
@@ -299,6 +325,7 @@ fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
         connection,
         sign: reports.sign,
         sources: HashMap::new(),
+        addresses: HashMap::new(),
         reporters: HashMap::new(),
         results: HashMap::new(),
         auth_sets: HashMap::new(),
@@ -313,8 +340,9 @@ fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
     )?;
     let mut heads = heads.query(params![reports.first, reports.last, reports.verified])?;
     while let Some(row) = heads.next()? {
-        let period = Period { end_at: row.get(1)?, begin_at: row.get(2)?, verified: row.get(3)? };
-        let head = Head { id: row.get(0)?, period, domain: row.get(4)?, org_name: row.get(5)? };
+        let (end_at, begin_at) = (row.get(1)?, row.get(2)?);
+        let period = Period::new(begin_at, end_at, row.get(3)?);
+        let head = Head { id: row.get(0)?, day: day(end_at), period, domain: row.get(4)?, org_name: row.get(5)? };
         sums.report(head, &mut records)?;
     }
     sums.write()
@@ -322,14 +350,13 @@ fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
 
 impl Sums<'_> {
     fn report(&mut self, head: Head, records: &mut Statement<'_>) -> rusqlite::Result<()> {
-        let Head { id, period, domain, org_name } = head;
-        let day = day(period.end_at);
+        let Head { id, day, period, domain, org_name } = head;
         let mut all = Figures::default();
         let mut rows = records.query([id])?;
         while let Some(row) = rows.next()? {
             let record = Record::read(row)?;
             all.add(&record, self.sign);
-            self.record(day, &head, &record)?;
+            self.record(&head, &record)?;
             if self.sources.len() >= MOST || self.results.len() >= MOST {
                 self.write()?;
             }
@@ -340,13 +367,20 @@ impl Sums<'_> {
         Ok(())
     }
 
-    fn record(&mut self, day: i64, head: &Head, record: &Record) -> rusqlite::Result<()> {
+    fn record(&mut self, head: &Head, record: &Record) -> rusqlite::Result<()> {
         let &Record { source, messages, disposition, dkim, spf, header_from, auth_set, reason_set } = record;
-        let (sign, period, domain) = (self.sign, head.period, head.domain);
+        let (sign, day, period, domain) = (self.sign, head.day, head.period, head.domain);
         let signed = messages.saturating_mul(sign);
         let marks = known(&mut self.auth_sets, auth_set, || marks(self.connection, auth_set))?;
         let forwarded = reason_set != NO_TEXT
             && known(&mut self.reason_sets, reason_set, || tells_of_forwarding(self.connection, reason_set))?;
+        let end_at = period.end_at(day);
+        let told = self.addresses.entry(source).or_insert(Told { first_at: end_at, records: 0, failed: 0 });
+        told.first_at = told.first_at.min(end_at);
+        told.records += sign;
+        if dkim == 0 && spf == 0 {
+            told.failed += sign;
+        }
         let sum = self.sources.entry(SourceKey { day, source, period }).or_default();
         sum.figures.add(record, sign);
         for (sum, holds) in
@@ -366,16 +400,17 @@ impl Sums<'_> {
     /// Writes what is held, in the order of the keys: neighbours share their page.
     fn write(&mut self) -> rusqlite::Result<()> {
         self.write_sources()?;
+        self.write_addresses()?;
         self.write_reporters()?;
         self.write_results()
     }
 
     fn write_sources(&mut self) -> rusqlite::Result<()> {
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO daily_source (day, source, end_at, begin_at, verified, records, messages, dmarc_pass, dkim_pass, \
+            "INSERT INTO daily_source (day, source, early, short, verified, records, messages, dmarc_pass, dkim_pass, \
              spf_pass, unknown, quarantine, reject, forwarded, dkim_any, spf_any) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
-             ON CONFLICT (day, source, end_at, begin_at, verified) DO UPDATE SET records = records + excluded.records, \
+             ON CONFLICT (day, source, early, short, verified) DO UPDATE SET records = records + excluded.records, \
              messages = messages + excluded.messages, dmarc_pass = dmarc_pass + excluded.dmarc_pass, \
              dkim_pass = dkim_pass + excluded.dkim_pass, spf_pass = spf_pass + excluded.spf_pass, \
              unknown = unknown + excluded.unknown, quarantine = quarantine + excluded.quarantine, \
@@ -383,19 +418,16 @@ impl Sums<'_> {
              dkim_any = dkim_any + excluded.dkim_any, spf_any = spf_any + excluded.spf_any",
         )?;
         let mut remove = self.connection.prepare_cached(
-            "DELETE FROM daily_source WHERE (day, source, end_at, begin_at, verified) = (?1, ?2, ?3, ?4, ?5) AND records = 0",
+            "DELETE FROM daily_source WHERE (day, source, early, short, verified) = (?1, ?2, ?3, ?4, ?5) AND records = 0",
         )?;
-        let mut first = self
-            .connection
-            .prepare_cached("UPDATE address SET first_at = ?2 WHERE id = ?1 AND (first_at IS NULL OR first_at > ?2)")?;
         for (key, sum) in sorted(&mut self.sources) {
-            let SourceKey { day, source, period: Period { end_at, begin_at, verified } } = key;
+            let SourceKey { day, source, period: Period { early, short, verified } } = key;
             let SourceFigures { figures: f, forwarded, dkim_any, spf_any } = sum;
             upsert.execute(params![
                 day,
                 source,
-                end_at,
-                begin_at,
+                early,
+                short,
                 verified,
                 f.records,
                 f.messages,
@@ -410,20 +442,30 @@ impl Sums<'_> {
                 spf_any
             ])?;
             if self.sign < 0 {
-                remove.execute(params![day, source, end_at, begin_at, verified])?;
-            } else {
-                first.execute(params![source, end_at])?;
+                remove.execute(params![day, source, early, short, verified])?;
             }
+        }
+        Ok(())
+    }
+
+    fn write_addresses(&mut self) -> rusqlite::Result<()> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE address SET records = records + ?2, records_failed = records_failed + ?3, \
+             first_at = CASE WHEN ?4 IS NULL OR first_at <= ?4 THEN first_at ELSE ?4 END WHERE id = ?1",
+        )?;
+        for (source, told) in sorted(&mut self.addresses) {
+            let first_at = (self.sign > 0).then_some(told.first_at);
+            update.execute(params![source, told.records, told.failed, first_at])?;
         }
         Ok(())
     }
 
     fn write_reporters(&mut self) -> rusqlite::Result<()> {
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO daily_reporter (day, domain, org_name, end_at, begin_at, verified, reports, records, messages, \
+            "INSERT INTO daily_reporter (day, domain, org_name, early, short, verified, reports, records, messages, \
              dmarc_pass, dkim_pass, spf_pass, unknown, quarantine, reject) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-             ON CONFLICT (day, domain, org_name, end_at, begin_at, verified) DO UPDATE SET reports = reports + excluded.reports, \
+             ON CONFLICT (day, domain, org_name, early, short, verified) DO UPDATE SET reports = reports + excluded.reports, \
              records = records + excluded.records, messages = messages + excluded.messages, \
              dmarc_pass = dmarc_pass + excluded.dmarc_pass, dkim_pass = dkim_pass + excluded.dkim_pass, \
              spf_pass = spf_pass + excluded.spf_pass, unknown = unknown + excluded.unknown, \
@@ -431,16 +473,16 @@ impl Sums<'_> {
         )?;
         let mut remove = self.connection.prepare_cached(
             "DELETE FROM daily_reporter \
-             WHERE (day, domain, org_name, end_at, begin_at, verified) = (?1, ?2, ?3, ?4, ?5, ?6) AND reports = 0",
+             WHERE (day, domain, org_name, early, short, verified) = (?1, ?2, ?3, ?4, ?5, ?6) AND reports = 0",
         )?;
         for (key, (reports, f)) in sorted(&mut self.reporters) {
-            let ReporterKey { day, domain, org_name, period: Period { end_at, begin_at, verified } } = key;
+            let ReporterKey { day, domain, org_name, period: Period { early, short, verified } } = key;
             upsert.execute(params![
                 day,
                 domain,
                 org_name,
-                end_at,
-                begin_at,
+                early,
+                short,
                 verified,
                 reports,
                 f.records,
@@ -453,7 +495,7 @@ impl Sums<'_> {
                 f.reject
             ])?;
             if self.sign < 0 {
-                remove.execute(params![day, domain, org_name, end_at, begin_at, verified])?;
+                remove.execute(params![day, domain, org_name, early, short, verified])?;
             }
         }
         Ok(())
@@ -461,19 +503,19 @@ impl Sums<'_> {
 
     fn write_results(&mut self) -> rusqlite::Result<()> {
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO daily_result (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, end_at, \
-             begin_at, verified, records, messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
-             ON CONFLICT (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, end_at, begin_at, \
+            "INSERT INTO daily_result (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, \
+             short, verified, records, messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+             ON CONFLICT (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, short, \
              verified) DO UPDATE SET records = records + excluded.records, messages = messages + excluded.messages",
         )?;
         let mut remove = self.connection.prepare_cached(
             "DELETE FROM daily_result WHERE (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, \
-             end_at, begin_at, verified) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) AND records = 0",
+             early, short, verified) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) AND records = 0",
         )?;
         for (key, (records, messages)) in sorted(&mut self.results) {
             let ResultKey { day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, period } =
                 key;
-            let Period { end_at, begin_at, verified } = period;
+            let Period { early, short, verified } = period;
             upsert.execute(params![
                 day,
                 source,
@@ -484,8 +526,8 @@ impl Sums<'_> {
                 spf,
                 auth_set,
                 reason_set,
-                end_at,
-                begin_at,
+                early,
+                short,
                 verified,
                 records,
                 messages
@@ -501,8 +543,8 @@ impl Sums<'_> {
                     spf,
                     auth_set,
                     reason_set,
-                    end_at,
-                    begin_at,
+                    early,
+                    short,
                     verified
                 ])?;
             }
