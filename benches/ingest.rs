@@ -22,7 +22,7 @@ use dmarcdb::problem::Refusal;
 use dmarcdb::reading::{Reading, Settings};
 use dmarcdb::report::aggregate::{self, AggregateReport, Chunk, Input, Sink};
 use dmarcdb::source::Origin;
-use dmarcdb::store::{Arrival, Ours, Read, Store};
+use dmarcdb::store::{Arrival, Content, Message, Ours, Store};
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use quick_xml::events::Event;
@@ -272,23 +272,24 @@ fn store_reports(db: &Path, reports: &[Report]) -> f64 {
     let run = || {
         remove(db);
         let read = |report: &Report| dmarcdb::reading::read(&report.xml, None, &settings);
-        let readings: Vec<Reading> = reports.iter().map(read).collect();
+        let readings: Vec<(Reading, Vec<u8>)> =
+            reports.iter().map(|report| (read(report), report.xml.clone())).collect();
         let mut store = Store::open(db).expect("a database");
         let start = Instant::now();
         store.begin().expect("a transaction");
-        for (number, (report, reading)) in reports.iter().zip(readings).enumerate() {
+        for (number, (report, (reading, bytes))) in reports.iter().zip(readings).enumerate() {
             let origin = Origin::File { path: PathBuf::from(format!("/var/mail/{number}.xml")), index: None };
             let arrival = Arrival {
-                origin: &origin,
+                origin,
                 received_at: None,
                 seen_at: 0,
                 settles: false,
                 reserved: dmarcdb::source::Reserved::default(),
             };
-            let sha256 = &digest(number as u64);
-            let read = Read { bytes: &report.xml, sha256, name: None, reading, settings: &settings };
-            let kept = store.keep(&arrival, read, &Ours::default()).expect("a report is kept");
-            assert_eq!(kept.records, report.rows.len() as u64);
+            let sha256 = digest(number as u64);
+            let content = Content::Read { bytes, sha256, name: None, reading: Box::new(reading) };
+            let kept = store.keep(Message { arrival, content }, &settings, &Ours::default()).expect("a report is kept");
+            assert_eq!(kept.map(|kept| kept.records), Some(report.rows.len() as u64));
         }
         store.commit().expect("a commit");
         start.elapsed().as_secs_f64()

@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 
 use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Auth, Reading};
-use crate::source::{self, Fate, Message, Origin, Refused, Source, Taken};
-use crate::store::{self, Arrival, Kept, Ours, Outcome, Store};
+use crate::source::{self, Fate, Message, Origin, Source, Taken};
+use crate::store::{self, Arrival, Content, Kept, Ours, Outcome, Store};
 
 /// Bytes of messages, and of the records read in them, that may be under way between source and database. One larger message is let through alone.
 const BYTES_UNDER_WAY: u64 = 24 << 20;
@@ -24,8 +24,9 @@ const BYTES_UNDER_WAY: u64 = 24 << 20;
 const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
 /// Messages that may be under way.
 const MESSAGES_UNDER_WAY: usize = 1024;
-/// A batch is committed at this many messages, unless told otherwise,
-pub const BATCH_MESSAGES: usize = 500;
+/// A batch is committed at this many messages, unless told otherwise: each commit writes every page that its messages touched,
+/// and with keys as random as digests and people's addresses few messages share one,
+pub const BATCH_MESSAGES: usize = 2000;
 /// or this many records,
 const BATCH_RECORDS: u64 = 50_000;
 /// or when it is this old.
@@ -264,12 +265,9 @@ struct Job {
 struct Done {
     number: u64,
     weight: u64,
-    what: What,
-}
-
-enum What {
-    Read { message: Message, sha256: [u8; 32], name: Option<String>, reading: Box<Reading> },
-    Refused { origin: Origin, bytes: u64, refused: Refused },
+    origin: Origin,
+    received_at: Option<i64>,
+    content: Content,
 }
 
 /// Lets no more bytes in than may be under way.
@@ -373,20 +371,20 @@ impl Taker<'_> {
 
 fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, options: &Options, gate: &Gate) {
     for Job { number, taken, mut weight } in jobs {
-        let what = match taken {
-            Taken::Refused { origin, bytes, refusal } => What::Refused { origin, bytes, refused: refusal },
-            Taken::Message(message) => {
-                let sha256 = Sha256::digest(&message.bytes).into();
-                let name = file_name(&message.origin);
+        let (origin, received_at, content) = match taken {
+            Taken::Refused { origin, bytes, refusal } => (origin, None, Content::Refused { bytes, refused: refusal }),
+            Taken::Message(Message { origin, bytes, received_at }) => {
+                let sha256 = Sha256::digest(&bytes).into();
+                let name = file_name(&origin);
                 let held_bytes = if gate.is_full() { HELD_BYTES_WHEN_FULL } else { reading::HELD_BYTES };
-                let reading = read_verified(&message.bytes, name.as_deref(), options, held_bytes);
+                let reading = Box::new(read_verified(&bytes, name.as_deref(), options, held_bytes));
                 let held_bytes = reading.held_bytes as u64;
                 gate.add(held_bytes);
                 weight += held_bytes;
-                What::Read { message, sha256, name, reading: Box::new(reading) }
+                (origin, received_at, Content::Read { bytes, sha256, name, reading })
             }
         };
-        if to_writer.send(Done { number, weight, what }).is_err() {
+        if to_writer.send(Done { number, weight, origin, received_at, content }).is_err() {
             return;
         }
     }
@@ -475,7 +473,8 @@ impl Writer<'_> {
             while let Some(done) = waiting.remove(&next) {
                 next += 1;
                 let weight = done.weight;
-                let (origin, kept) = self.keep(done.what)?;
+                let origin = done.origin.clone();
+                let kept = self.keep(done.origin, done.received_at, done.content)?;
                 self.gate.leave(weight);
                 if let Some(kept) = kept {
                     self.batch_records += kept.records;
@@ -490,34 +489,20 @@ impl Writer<'_> {
     }
 
     /// Keeps one message. `None`: its server is to be asked for it again by a later run.
-    fn keep(&mut self, what: What) -> Result<(Origin, Option<Kept>), store::Error> {
+    fn keep(
+        &mut self,
+        origin: Origin,
+        received_at: Option<i64>,
+        content: Content,
+    ) -> Result<Option<Kept>, store::Error> {
         if self.batch_since.is_none() {
             self.store.begin()?;
             self.batch_since = Some(Instant::now());
         }
-        let Options { now, settles, ours, reading: settings, reserved, .. } = self.options;
-        match what {
-            What::Refused { origin, bytes, refused } => {
-                let arrival = Arrival {
-                    origin: &origin,
-                    received_at: None,
-                    seen_at: *now,
-                    settles: *settles,
-                    reserved: reserved.at(&origin),
-                };
-                let kept = self.store.keep_refused(&arrival, bytes, &refused)?;
-                Ok((origin, kept))
-            }
-            What::Read { message, sha256, name, reading } => {
-                let Message { origin, bytes, received_at } = message;
-                let reserved = reserved.at(&origin);
-                let arrival = Arrival { origin: &origin, received_at, seen_at: *now, settles: *settles, reserved };
-                let read =
-                    store::Read { bytes: &bytes, sha256: &sha256, name: name.as_deref(), reading: *reading, settings };
-                let kept = self.store.keep(&arrival, read, ours)?;
-                Ok((origin, Some(kept)))
-            }
-        }
+        let Options { now, settles, ours, reading, reserved, .. } = self.options;
+        let reserved = reserved.at(&origin);
+        let arrival = Arrival { origin, received_at, seen_at: *now, settles: *settles, reserved };
+        self.store.keep(store::Message { arrival, content }, reading, ours)
     }
 
     fn commit_if_due(&mut self) -> Result<(), store::Error> {

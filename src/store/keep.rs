@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::aggregate::{self, Found};
 use super::knowledge::Knowledge;
-use super::{Error, Store, bounce, complaint, daily, failure, judge, mailbox, message, problem, standing, tls};
+use super::{Store, bounce, complaint, failure, judge, mailbox, message, problem, standing, tls};
 use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Auth, Item, MailHead, Reading, Records};
 use crate::source::{Fate, Origin, Refused, Reserved};
@@ -14,11 +14,43 @@ use crate::suppress::rules::Policy;
 use crate::suppress::token::Tokens;
 use crate::suppress::trust::Reach;
 
+/// A message on its way into the database.
+#[derive(Debug)]
+pub struct Message {
+    /// How it came.
+    pub arrival: Arrival,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What came.
+#[derive(Debug)]
+pub enum Content {
+    /// A message that was read.
+    Read {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Their SHA-256.
+        sha256: [u8; 32],
+        /// A bare file's name.
+        name: Option<String>,
+        /// What was read in it.
+        reading: Box<Reading>,
+    },
+    /// A message that could not be taken from its source.
+    Refused {
+        /// Its size, as far as known.
+        bytes: u64,
+        /// Why.
+        refused: Refused,
+    },
+}
+
 /// How a message came.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
+#[derive(Clone, Debug)]
+pub struct Arrival {
     /// Where it was found.
-    pub origin: &'a Origin,
+    pub origin: Origin,
     /// When the server or file system got it.
     pub received_at: Option<i64>,
     /// Now.
@@ -121,16 +153,12 @@ impl Kept {
     }
 }
 
-/// A message that was read, on its way into the database.
-pub struct Read<'a> {
-    /// Its bytes.
+/// A message that was read.
+pub(super) struct Read<'a> {
     pub bytes: &'a [u8],
-    /// Their SHA-256.
     pub sha256: &'a [u8; 32],
-    /// A bare file's name.
     pub name: Option<&'a str>,
-    /// What was read in it.
-    pub reading: Reading,
+    pub reading: &'a Reading,
     /// How it was read: a long report is read again while it is kept.
     pub settings: &'a reading::Settings,
 }
@@ -139,103 +167,38 @@ pub struct Read<'a> {
 const DELIVERY_TRIES: u32 = 3;
 
 impl Store {
-    /// Begins a batch: everything until [`Store::commit`] is one transaction.
-    ///
-    /// # Errors
-    /// Those of SQLite; busy if something else writes to the file.
-    pub fn begin(&mut self) -> Result<(), Error> {
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| self.error(source))
-    }
-
-    /// Ends the batch; when this returns, it is on the disk.
-    ///
-    /// # Errors
-    /// Those of SQLite. Whether the batch was kept is then unknown until the file is opened again; offering the same
-    /// messages again is harmless.
-    pub fn commit(&mut self) -> Result<(), Error> {
-        let commit = daily::catch_up(&self.connection).and_then(|()| self.connection.execute_batch("COMMIT"));
-        commit.map_err(|source| {
-            self.abandon();
-            self.error(source)
-        })
-    }
-
-    /// Gives the batch up.
-    pub fn abandon(&mut self) {
-        self.strings.forget();
-        self.untaken = None;
-        self.known = None;
-        if !self.connection.is_autocommit() {
-            let _ = self.connection.execute_batch("ROLLBACK");
-        }
-    }
-
-    /// Keeps a message.
-    ///
-    /// # Errors
-    /// Those of SQLite that concern the whole database (disk full, damaged, busy); the batch is to be abandoned.
-    pub fn keep(&mut self, arrival: &Arrival<'_>, read: Read<'_>, ours: &Ours) -> Result<Kept, Error> {
-        let (bytes, sha256, settings) = (read.bytes, read.sha256, read.settings);
-        match self.in_savepoint(|store| store.keep_message(arrival, read, ours)) {
-            Err(Error::Sqlite { source, .. }) if is_about_the_message(&source) => {
-                let refusal = Refusal::new(
-                    Code::Crash,
-                    format!("it could not be stored ({source}): a bug in dmarcdb, please report it"),
-                );
-                let reading = Reading { problems: vec![Problem::whole(refusal, bytes)], ..Reading::default() };
-                let read = Read { bytes, sha256, name: None, reading, settings };
-                self.in_savepoint(|store| store.keep_message(arrival, read, ours))
-            }
-            result => result,
-        }
-    }
-
-    /// Keeps a message that could not be taken from its source.
-    ///
-    /// # Errors
-    /// As [`Store::keep`].
-    pub fn keep_refused(
+    /// Keeps a message, within a transaction.
+    pub(super) fn keep_arrived(
         &mut self,
-        arrival: &Arrival<'_>,
-        bytes: u64,
-        refused: &Refused,
-    ) -> Result<Option<Kept>, Error> {
-        self.in_savepoint(|store| store.keep_untaken(arrival, bytes, refused))
+        message: &Message,
+        settings: &reading::Settings,
+        ours: &Ours,
+    ) -> rusqlite::Result<Option<Kept>> {
+        let arrival = &message.arrival;
+        match &message.content {
+            Content::Read { bytes, sha256, name, reading } => {
+                let read = Read { bytes, sha256, name: name.as_deref(), reading, settings };
+                self.keep_message(arrival, &read, ours).map(Some)
+            }
+            Content::Refused { bytes, refused } => self.keep_untaken(arrival, *bytes, refused),
+        }
     }
 
-    pub(super) fn in_savepoint<T>(&mut self, work: impl FnOnce(&mut Store) -> rusqlite::Result<T>) -> Result<T, Error> {
-        let run = |store: &mut Store| {
-            store.connection.execute_batch("SAVEPOINT message")?;
-            let value = work(store)?;
-            store.connection.execute_batch("RELEASE message")?;
-            Ok(value)
-        };
-        run(self).map_err(|source| {
-            self.strings.forget();
-            self.known = None;
-            // Where the whole transaction is gone already, so is the savepoint.
-            let _ = self.connection.execute_batch("ROLLBACK TO message; RELEASE message");
-            self.error(source)
-        })
-    }
-
-    fn keep_message(&mut self, arrival: &Arrival<'_>, read: Read<'_>, ours: &Ours) -> rusqlite::Result<Kept> {
+    fn keep_message(&mut self, arrival: &Arrival, read: &Read<'_>, ours: &Ours) -> rusqlite::Result<Kept> {
         if let Some(known) = message::known(&self.connection, read.sha256)? {
-            let kept = self.keep_known(arrival, &read, &known, ours)?;
+            let kept = self.keep_known(arrival, read, &known, ours)?;
             self.place(arrival, known.id, kept.fate)?;
             self.replace_untaken(arrival, known.id)?;
             return Ok(kept);
         }
         let bytes = read.bytes.len() as u64;
-        let id = message::insert(
-            &self.connection,
-            &mut self.strings,
-            arrival,
-            Some(read.sha256),
-            bytes,
-            read.reading.head.as_ref(),
-        )?;
-        let kept = self.keep_content(arrival, &read, id, ours)?;
+        // Most of what comes is new and whole; then this row is right as it is.
+        let whole = read.reading.problems.is_empty() && !read.reading.found.is_empty();
+        let outcome = if whole { Outcome::Stored } else { Outcome::Problem };
+        let head = read.reading.head.as_ref();
+        let (connection, strings) = (&self.connection, &mut self.strings);
+        let id = message::insert(connection, strings, arrival, Some(read.sha256), bytes, head, outcome)?;
+        let kept = self.keep_content(arrival, read, id, Some(outcome), ours)?;
         for problem in &read.reading.problems {
             problem::insert(&self.connection, id, problem, arrival.seen_at)?;
         }
@@ -248,7 +211,7 @@ impl Store {
     }
 
     /// What could not be taken from its source before is no problem any more, and neither are the folders in which it lies.
-    fn replace_untaken(&mut self, arrival: &Arrival<'_>, message: i64) -> rusqlite::Result<()> {
+    fn replace_untaken(&mut self, arrival: &Arrival, message: i64) -> rusqlite::Result<()> {
         if self.untaken.is_none() {
             self.untaken = Some(message::untaken(&self.connection)?);
         }
@@ -256,7 +219,7 @@ impl Store {
             return Ok(());
         }
         let mut places = vec![arrival.origin.to_string()];
-        if let Origin::File { path, .. } = arrival.origin {
+        if let Origin::File { path, .. } = &arrival.origin {
             places.extend(path.ancestors().map(|path| path.display().to_string()));
         }
         places.retain(|place| self.untaken.as_ref().is_some_and(|untaken| untaken.contains(place)));
@@ -267,7 +230,7 @@ impl Store {
     /// more in what could not be read then.
     fn keep_known(
         &mut self,
-        arrival: &Arrival<'_>,
+        arrival: &Arrival,
         read: &Read<'_>,
         known: &message::Known,
         ours: &Ours,
@@ -279,17 +242,19 @@ impl Store {
         if read_whole || nothing_new || problem::are_waiting(&self.connection, known.id, &read.reading.problems)? {
             return Ok(Kept { fate: known.outcome.fate(), ..Kept::new(Outcome::Duplicate) });
         }
-        let kept = self.keep_content(arrival, read, known.id, ours)?;
+        let kept = self.keep_content(arrival, read, known.id, None, ours)?;
         problem::replace(&self.connection, known.id, &read.reading.problems, arrival.seen_at)?;
         Ok(kept)
     }
 
-    /// Keeps everything that was read in a message and says what became of it.
+    /// Keeps everything that was read in a message and says what became of it. `written`: what its row says already, with
+    /// no reason.
     pub(super) fn keep_content(
         &mut self,
-        arrival: &Arrival<'_>,
+        arrival: &Arrival,
         read: &Read<'_>,
         message: i64,
+        written: Option<Outcome>,
         ours: &Ours,
     ) -> rusqlite::Result<Kept> {
         let mut tally = Tally::default();
@@ -299,7 +264,9 @@ impl Store {
         self.keep_again_read(read, &tally.again)?;
         let mut kept = tally.kept(&read.reading);
         let reason = tally.reason(&read.reading, kept.outcome);
-        message::finish(&self.connection, message, kept.outcome, reason.as_deref())?;
+        if written != Some(kept.outcome) || reason.is_some() {
+            message::finish(&self.connection, message, kept.outcome, reason.as_deref())?;
+        }
         kept.problems = read.reading.problems.iter().map(told).collect();
         Ok(kept)
     }
@@ -331,7 +298,7 @@ impl Store {
 
     fn keep_found(
         &mut self,
-        arrival: &Arrival<'_>,
+        arrival: &Arrival,
         read: &Read<'_>,
         message: i64,
         found: &reading::Found,
@@ -399,8 +366,8 @@ impl Store {
         Ok(())
     }
 
-    fn place(&self, arrival: &Arrival<'_>, message: i64, fate: Fate) -> rusqlite::Result<()> {
-        match arrival.origin {
+    fn place(&self, arrival: &Arrival, message: i64, fate: Fate) -> rusqlite::Result<()> {
+        match &arrival.origin {
             Origin::Imap { mailbox, uid } => {
                 let settled = !(arrival.settles && fate == Fate::Kept);
                 mailbox::place(&self.connection, mailbox, *uid, message, settled)
@@ -409,21 +376,21 @@ impl Store {
         }
     }
 
-    fn keep_untaken(&mut self, arrival: &Arrival<'_>, bytes: u64, refused: &Refused) -> rusqlite::Result<Option<Kept>> {
+    fn keep_untaken(&mut self, arrival: &Arrival, bytes: u64, refused: &Refused) -> rusqlite::Result<Option<Kept>> {
         let refusal = match refused {
             Refused::TooLarge { limit } => {
                 Refusal::new(Code::TooLarge, format!("{bytes} bytes; the limit is {limit} (limits.message_bytes)"))
             }
             Refused::Unreadable(reason) => Refusal::new(Code::Unreadable, reason),
             Refused::Interrupted(reason) => {
-                if let Origin::Imap { mailbox, uid } = arrival.origin {
+                if let Origin::Imap { mailbox, uid } = &arrival.origin {
                     mailbox::defer(&self.connection, mailbox, *uid, reason)?;
                     return Ok(None);
                 }
                 Refusal::new(Code::Unreadable, reason)
             }
             Refused::Undeliverable(reason) => {
-                if let Origin::Imap { mailbox, uid } = arrival.origin {
+                if let Origin::Imap { mailbox, uid } = &arrival.origin {
                     let tries = mailbox::defer(&self.connection, mailbox, *uid, reason)?;
                     if tries < DELIVERY_TRIES {
                         return Ok(None);
@@ -436,7 +403,8 @@ impl Store {
         let id = match message::known_untaken(&self.connection, &arrival.origin.to_string())? {
             Some(id) => id,
             None => {
-                let id = message::insert(&self.connection, &mut self.strings, arrival, None, bytes, None)?;
+                let (connection, strings) = (&self.connection, &mut self.strings);
+                let id = message::insert(connection, strings, arrival, None, bytes, None, Outcome::Problem)?;
                 let problem = Problem { bytes, ..Problem::whole(refusal.clone(), &[]) };
                 problem::insert(&self.connection, id, &problem, arrival.seen_at)?;
                 message::finish(&self.connection, id, Outcome::Problem, Some(&refusal.reason))?;
@@ -449,16 +417,6 @@ impl Store {
             problems: vec![format!("{}: {}", refusal.code, refusal.reason)],
             ..Kept::new(Outcome::Problem)
         }))
-    }
-}
-
-/// Whether SQLite objects to what one message holds, and not to the disk, the memory or the file.
-fn is_about_the_message(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
-    match error.sqlite_error_code() {
-        Some(code) => matches!(code, ConstraintViolation | TooBig | TypeMismatch),
-        // A value that rusqlite itself could not hand over.
-        None => true,
     }
 }
 

@@ -50,21 +50,22 @@ pub fn replace_untaken(connection: &Connection, origin: &str, message: i64) -> r
     connection.execute("DELETE FROM message WHERE id = ?1", params![untaken]).map(|_| ())
 }
 
-/// Adds a message whose outcome is told later with [`finish`].
+/// Adds a message with the outcome that it will have by all appearance; [`finish`] corrects that.
 pub fn insert(
     connection: &Connection,
     strings: &mut Strings,
-    arrival: &Arrival<'_>,
+    arrival: &Arrival,
     sha256: Option<&[u8; 32]>,
     bytes: u64,
     head: Option<&MailHead>,
+    outcome: Outcome,
 ) -> rusqlite::Result<i64> {
     let none = MailHead::default();
     let mail = head.unwrap_or(&none);
     connection
         .prepare_cached(
             "INSERT INTO message (sha256, origin, seen_at, received_at, bytes, outcome, message_id, from_address, subject, \
-             sent_at, auth, auth_domain, auth_results) VALUES (?1, ?2, ?3, ?4, ?5, 'problem', ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             sent_at, auth, auth_domain, auth_results) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .insert(params![
             sha256,
@@ -72,6 +73,7 @@ pub fn insert(
             arrival.seen_at,
             arrival.received_at,
             bytes as i64,
+            outcome.as_str(),
             mail.message_id,
             strings.text_of(connection, mail.from_address.as_deref())?,
             mail.subject,

@@ -3,6 +3,7 @@
 
 mod aggregate;
 pub mod backup;
+mod batch;
 mod bounce;
 pub mod check;
 mod complaint;
@@ -41,7 +42,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 pub use judge::Judged;
-pub use keep::{Arrival, Kept, Ours, Outcome, Read};
+pub use keep::{Arrival, Content, Kept, Message, Ours, Outcome};
 pub use mailbox::Progress;
 use probe::Looks;
 pub use retry::{Retried, Waiting};
@@ -160,6 +161,7 @@ pub struct Store {
     untaken: Option<HashSet<String>>,
     /// What deciding needs to know, loaded when it is needed first.
     known: Option<knowledge::Knowledge>,
+    batch: batch::Batch,
     /// Kept open for its lock: the kernel lets go of it whatever happens to the process.
     _lock: File,
 }
@@ -198,6 +200,7 @@ impl Store {
             strings: strings::Strings::default(),
             untaken: None,
             known: None,
+            batch: batch::Batch::default(),
             _lock: lock,
         })
     }
@@ -305,7 +308,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i32, Error> {
 /// `synchronous = FULL`, because of the step that follows a commit: mail is moved away or deleted at its source. With NORMAL a
 /// commit is in the log but not yet on the disk, and a power loss takes it back after its mail is gone; replaying the writes
 /// up to every point, with what was not synced lost or torn, found 112 of 344 such states with NORMAL and none with FULL. A
-/// sync costs milliseconds for each batch of up to 500 messages, so nothing would be gained. docs/performance.md tells more.
+/// sync costs milliseconds for each batch of up to 2 000 messages, so nothing would be gained. docs/performance.md tells more.
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

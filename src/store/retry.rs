@@ -97,11 +97,11 @@ impl Store {
         // The ledger tells the place; nothing is looked up by it.
         let origin = Origin::Stdin { index: None };
         let arrival =
-            Arrival { origin: &origin, received_at: None, seen_at: now, settles: false, reserved: Reserved::default() };
+            Arrival { origin, received_at: None, seen_at: now, settles: false, reserved: Reserved::default() };
         let sha256 = [0; 32];
-        let read = Read { bytes, sha256: &sha256, name: None, reading, settings };
+        let read = Read { bytes, sha256: &sha256, name: None, reading: &reading, settings };
         self.authenticate_again(waiting.message, &read)?;
-        let kept = self.keep_content(&arrival, &read, waiting.message, ours)?;
+        let kept = self.keep_content(&arrival, &read, waiting.message, None, ours)?;
         let problems = &read.reading.problems;
         // A reader that fails on it has nothing new to say.
         if !matches!(&problems[..], [problem] if problem.refusal.code == Code::Crash) {

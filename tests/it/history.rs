@@ -7,7 +7,7 @@ use dmarcdb::query::{Database, Error, suppression};
 use dmarcdb::reading::{self, Settings};
 use dmarcdb::source::{Origin, Reserved};
 use dmarcdb::store::suppressions::{self, Word};
-use dmarcdb::store::{Arrival, Ours, Read, Store};
+use dmarcdb::store::{Arrival, Content, Message, Ours, Store};
 use dmarcdb::suppress::trust::Reach;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -105,9 +105,9 @@ fn keep(path: &Path, mails: &[Mail], own_domains: &[&str], reach: Reach) -> Stor
             assert!(reading.problems.is_empty(), "{:?}\n{}", reading.problems, String::from_utf8_lossy(&bytes));
             let origin = Origin::Stdin { index: None };
             let reserved = Reserved::default();
-            let arrival = Arrival { origin: &origin, received_at: None, seen_at: NOW, settles: false, reserved };
-            let read = Read { bytes: &bytes, sha256: &sha256, name: None, reading, settings: &settings };
-            store.keep(&arrival, read, &ours).unwrap();
+            let arrival = Arrival { origin, received_at: None, seen_at: NOW, settles: false, reserved };
+            let content = Content::Read { bytes, sha256, name: None, reading: Box::new(reading) };
+            store.keep(Message { arrival, content }, &settings, &ours).unwrap();
         }
         store.commit().unwrap();
         store.judge_again(&ours).unwrap();
