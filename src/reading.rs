@@ -483,7 +483,7 @@ fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
         sent_at: root.header("date").and_then(|date| date::mail(&date)),
         auth,
         auth_domain,
-        from_domain: authentication::sole_from_domain(&root.headers),
+        from_domain: authentication.from_domain,
         auth_failed: authentication.failed,
         auth_results: Some(authentication.fields.join("\n")).filter(|fields| !fields.is_empty()),
         own_server: settings.authserv_id.as_deref().is_some_and(|id| trace::is_own(&root.headers, id)),

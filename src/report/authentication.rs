@@ -4,13 +4,30 @@
 //! Anyone can write such a field into a mail. Only the topmost run of fields that bear the own server's name counts
 //! (section 5): the server adds them above everything that came in from outside.
 
+use std::borrow::Cow;
+
 use crate::mail::Header;
 
 use super::address;
-use super::text::{split_outside_quotes, unquoted, without_comments, without_nul};
+use super::text::{split_outside, split_outside_quotes, unquoted, without_comments, without_nul};
 
 /// Bytes of trusted fields that are handed on to be kept.
 const KEPT_BYTES: usize = 8 << 10;
+
+/// Fields that the author's own program writes, or that came with the mail.
+const AUTHORS: [&str; 11] = [
+    "from",
+    "to",
+    "cc",
+    "subject",
+    "date",
+    "message-id",
+    "mime-version",
+    "content-type",
+    "sender",
+    "reply-to",
+    "dkim-signature",
+];
 
 /// One `Authentication-Results` field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +99,8 @@ pub struct Authentication {
     pub verdict: Verdict,
     /// The own server says that the mail failed: more than that it found no proof.
     pub failed: bool,
+    /// The domain of the one address in the one `From` field, canonical.
+    pub from_domain: Option<String>,
     /// The trusted fields as received, unfolded, together at most 8 KiB.
     pub fields: Vec<String>,
 }
@@ -89,11 +108,12 @@ pub struct Authentication {
 /// Judges a mail by its header fields. `authserv_id` names the user's own server; without one nothing can be believed.
 pub fn assess(headers: &[Header<'_>], authserv_id: Option<&str>) -> Authentication {
     let fields = authserv_id.map_or_else(Vec::new, |id| trusted_fields(headers, id));
-    let parsed: Vec<AuthenticationResults> = fields.iter().map(|field| parse(field)).collect();
-    let verdict = if fields.is_empty() {
-        Verdict::None
-    } else {
-        sole_from_domain(headers).map_or(Verdict::Fail, |from| verdict(&parsed, &from))
+    let (fields, parsed): (Vec<String>, Vec<AuthenticationResults>) = fields.into_iter().unzip();
+    let from_domain = sole_from_domain(headers);
+    let verdict = match &from_domain {
+        _ if fields.is_empty() => Verdict::None,
+        Some(from) => verdict(&parsed, from),
+        None => Verdict::Fail,
     };
     let failed = verdict == Verdict::Fail && is_failure(&parsed);
     let mut room = KEPT_BYTES;
@@ -102,40 +122,40 @@ pub fn assess(headers: &[Header<'_>], authserv_id: Option<&str>) -> Authenticati
         room = room.saturating_sub(field.len());
         fits
     });
-    Authentication { verdict, failed, fields: fields.map(|field| without_nul(&field)).collect() }
+    Authentication { verdict, failed, from_domain, fields: fields.map(|field| without_nul(&field)).collect() }
 }
 
-/// The `Authentication-Results` fields that may be believed, unfolded: the topmost run that names `authserv_id`.
+/// The `Authentication-Results` fields that may be believed, unfolded, and what they say: the topmost run that names
+/// `authserv_id`.
 ///
 /// The run ends at the first such field of another name, at any `Received` field below its first field, and where the
 /// author's own fields begin; it does not begin below a `Received` field that the own servers did not add (the topmost
 /// one is always theirs). All below came with the mail.
-pub fn trusted_fields(headers: &[Header<'_>], authserv_id: &str) -> Vec<String> {
+fn trusted_fields(headers: &[Header<'_>], authserv_id: &str) -> Vec<(String, AuthenticationResults)> {
     let own = authserv_id.trim().to_ascii_lowercase();
     let mut run = Vec::new();
     let mut topmost_by: Option<String> = None;
     for header in headers {
-        let name = header.name.trim().to_ascii_lowercase();
-        match name.as_str() {
-            "authentication-results" => {
-                let field = unfolded(&header.value);
-                if parse(&field).authserv_id.as_deref() != Some(own.as_str()) {
-                    break;
-                }
-                run.push(field);
+        let name = header.name.trim();
+        if name.eq_ignore_ascii_case("authentication-results") {
+            let field = unfolded(&header.value);
+            let parsed = parse(&field);
+            if parsed.authserv_id.as_deref() != Some(own.as_str()) {
+                break;
             }
-            "received" if !run.is_empty() => break,
-            "received" => {
-                let by = received_by(&header.value);
-                match &topmost_by {
-                    None => topmost_by = Some(by),
-                    Some(top) if by == *top || organizational(&by) == organizational(&own) => {}
-                    Some(_) => break,
-                }
+            run.push((field, parsed));
+        } else if name.eq_ignore_ascii_case("received") {
+            if !run.is_empty() {
+                break;
             }
-            "from" | "to" | "cc" | "subject" | "date" | "message-id" | "mime-version" | "content-type" | "sender"
-            | "reply-to" | "dkim-signature" => break,
-            _ => {}
+            let by = received_by(&header.value);
+            match &topmost_by {
+                None => topmost_by = Some(by),
+                Some(top) if by == *top || organizational(&by) == organizational(&own) => {}
+                Some(_) => break,
+            }
+        } else if AUTHORS.iter().any(|field| name.eq_ignore_ascii_case(field)) {
+            break;
         }
     }
     run
@@ -150,7 +170,7 @@ pub fn parse(value: &str) -> AuthenticationResults {
     let mut words = words(first).into_iter();
     match words.next() {
         Some(word) if !word.contains('=') => {
-            found.authserv_id = Some(unquoted(&word).to_ascii_lowercase());
+            found.authserv_id = Some(lower(unquoted(&word)));
             found.version = words.next().and_then(|word| word.parse().ok());
         }
         Some(_) => found.results.extend(method_result(first)),
@@ -244,12 +264,17 @@ pub fn sole_from_domain(headers: &[Header<'_>]) -> Option<String> {
 }
 
 fn unfolded(value: &str) -> String {
-    value.replace(['\r', '\n'], "").trim().to_owned()
+    if value.contains(['\r', '\n']) {
+        value.replace(['\r', '\n'], "").trim().to_owned()
+    } else {
+        value.trim().to_owned()
+    }
 }
 
 /// The host after `by` in a `Received` field, lower case; empty where there is none.
 fn received_by(value: &str) -> String {
-    let value = without_comments(&unfolded(value));
+    let value = unfolded(value);
+    let value = without_comments(&value);
     let mut words = value.split_ascii_whitespace();
     let by = words.by_ref().find(|word| word.eq_ignore_ascii_case("by")).and_then(|_| words.next());
     by.unwrap_or_default().trim_end_matches([';', '.']).to_ascii_lowercase()
@@ -261,28 +286,37 @@ fn method_result(segment: &str) -> Option<MethodResult> {
         let (key, value) = word.split_once('=')?;
         Some((key.to_ascii_lowercase(), unquoted(value)))
     });
-    let (method, result) = pairs.next()?;
-    let method = method.split('/').next().unwrap_or_default().to_owned();
+    let (mut method, result) = pairs.next()?;
+    method.truncate(method.find('/').unwrap_or(method.len()));
     let properties = pairs.map(|(key, value)| match key.split_once('.') {
         Some((ptype, property)) => Property { ptype: ptype.to_owned(), property: property.to_owned(), value },
         None => Property { ptype: String::new(), property: key, value },
     });
-    Some(MethodResult { method, result: result.to_ascii_lowercase(), properties: properties.collect() })
+    Some(MethodResult { method, result: lower(result), properties: properties.collect() })
+}
+
+fn lower(mut text: String) -> String {
+    text.make_ascii_lowercase();
+    text
 }
 
 /// Words split at white space outside quotes, with white space around `=` closed up (`header.d = x`).
-fn words(segment: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for word in split_outside_quotes(&segment.replace(['\t', '\r', '\n'], " "), ' ') {
+fn words(segment: &str) -> Vec<Cow<'_, str>> {
+    let mut words: Vec<Cow<'_, str>> = Vec::new();
+    for word in split_outside(segment, is_white) {
         if word.is_empty() {
             continue;
         }
         match words.last_mut() {
-            Some(last) if last.ends_with('=') || word.starts_with('=') => last.push_str(word),
-            _ => words.push(word.to_owned()),
+            Some(last) if last.ends_with('=') || word.starts_with('=') => last.to_mut().push_str(word),
+            _ => words.push(Cow::Borrowed(word)),
         }
     }
     words
+}
+
+fn is_white(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
 #[cfg(test)]

@@ -160,7 +160,7 @@ pub(super) fn read_prose(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Fai
     let text = String::from_utf8_lossy(&body);
     let (prose, copy) = text.split_once(COPY).unwrap_or((&text, ""));
     let headers = copy.split_once('\n').map_or("", |(_, headers)| headers);
-    let original = Original::from_message(headers.as_bytes(), limits);
+    let original = Original::from_message(headers.as_bytes(), limits, true);
     let line = |name: &str| {
         let mut pairs = prose.lines().filter_map(|line| line.split_once(':'));
         pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())

@@ -1,8 +1,13 @@
 //! Comments, quotes and folding: the lexical rules that every structured mail field shares (RFC 5322, section 3.2).
 
+use std::borrow::Cow;
+
 /// Removes comments (nested, with quoted pairs) outside quoted strings, each replaced by one space. An unclosed comment
 /// runs to the end, as a reader of mail would take it.
-pub(super) fn without_comments(text: &str) -> String {
+pub(super) fn without_comments(text: &str) -> Cow<'_, str> {
+    if !text.contains('(') {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let (mut depth, mut quoted) = (0usize, false);
     let mut chars = text.chars();
@@ -30,11 +35,16 @@ pub(super) fn without_comments(text: &str) -> String {
             _ => {}
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Splits at `separator` outside quoted strings and angle brackets. Comments must be gone already.
 pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
+    split_outside(text, |c| c == separator)
+}
+
+/// Splits at characters that are separators, outside quoted strings and angle brackets.
+pub(super) fn split_outside(text: &str, is_separator: impl Fn(char) -> bool) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut start, mut quoted, mut escaped, mut angle) = (0, false, false, false);
     for (at, c) in text.char_indices() {
@@ -47,7 +57,7 @@ pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
             '"' => quoted = !quoted,
             '<' if !quoted => angle = true,
             '>' if !quoted => angle = false,
-            _ if c == separator && !quoted && !angle => {
+            _ if is_separator(c) && !quoted && !angle => {
                 pieces.push(&text[start..at]);
                 start = at + c.len_utf8();
             }
@@ -77,7 +87,7 @@ pub(super) fn unquoted(text: &str) -> String {
 
 /// A text in which U+FFFD stands for NUL, where readers of the database would cut it.
 pub(super) fn without_nul(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
 
 /// The longest prefix of at most `bytes` bytes that ends between characters.

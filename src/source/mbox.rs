@@ -33,7 +33,7 @@ pub(super) fn is_mbox(head: &[u8]) -> bool {
 impl<R: BufRead> Mbox<R> {
     /// Reads an mbox from its first `From ` line on. Messages of more than `message_bytes` are only counted.
     pub fn new(reader: R, message_bytes: u64) -> Self {
-        let lines = Lines { reader, ahead: None, goes_on: false };
+        let lines = Lines { reader, ahead: None, spare: Vec::new(), goes_on: false };
         Mbox { lines, message_bytes, index: 0, ended: false }
     }
 
@@ -58,6 +58,7 @@ impl<R: BufRead> Mbox<R> {
                 place.pass(&line.bytes);
             }
             message.add(&line);
+            self.lines.spare = line.bytes;
         }
         let index = self.index;
         self.index = self.index.saturating_add(1);
@@ -137,6 +138,8 @@ struct Line {
 struct Lines<R> {
     reader: R,
     ahead: Option<Line>,
+    /// Room for the next line.
+    spare: Vec<u8>,
     /// The last piece did not reach the end of its line.
     goes_on: bool,
 }
@@ -150,7 +153,8 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn read(&mut self) -> io::Result<Option<Line>> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.clear();
         (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut bytes)?;
         let line = Line { is_begun: !self.goes_on, bytes };
         self.goes_on = !line.bytes.ends_with(b"\n");

@@ -15,7 +15,7 @@ use crate::reading::{Auth, MailHead};
 use crate::report::Complaint;
 use crate::report::address::Address;
 use crate::report::authentication::Verdict;
-use crate::report::feedback::{FeedbackType, Recipient, RecipientStatus};
+use crate::report::feedback::{FeedbackType, Recipient, RecipientStatus, mark_own};
 use crate::suppress::rules::Never;
 use crate::suppress::token;
 use crate::suppress::trust::{self, By};
@@ -87,6 +87,12 @@ fn identity(complaint: &Complaint) -> [u8; 32] {
         ]),
     };
     Sha256::digest(content.to_string()).into()
+}
+
+/// Lists as JSON text.
+fn text_of<T: serde::Serialize>(list: &[T]) -> String {
+    // Lists of texts and pairs of texts: nothing in them can fail.
+    serde_json::to_string(list).unwrap_or_default()
 }
 
 /// What follows from a complaint.
@@ -161,23 +167,19 @@ fn judge(
     if let About::Ours(from) = &about {
         about = About::Ours(ours.reach.scope(from, complaint.list_id.as_deref()));
     }
-    let mut stated = complaint.clone();
-    stated.mark_own(|domain| known.exempt.holds(domain));
+    let mut stated = complaint.recipients.clone();
+    mark_own(&mut stated, |domain| known.exempt.holds(domain));
     let Remembered { matched, logged } = remembered;
     let mut log = known.sent_to(connection, complaint.message_id.as_deref())?;
     if log.is_empty() {
         log = logged;
     }
     let stated_ok = |person: &Recipient| person.address.as_ref().map(|address| address.to_lowercase());
-    let confirmed: Vec<String> = stated
-        .recipients
-        .iter()
-        .filter_map(stated_ok)
-        .filter(|folded| log.iter().any(|address| address.to_lowercase() == *folded))
-        .collect();
+    let in_log = |folded: &String| log.iter().any(|address| address.to_lowercase() == *folded);
+    let confirmed: Vec<String> = stated.iter().filter_map(stated_ok).filter(in_log).collect();
     let of_token =
         |proven: bool| token.as_ref().filter(|token| token.proven == proven).and_then(|t| t.recipient.clone());
-    let subscribed: Vec<Recipient> = if let Some(person) = of_token(true) {
+    let mut subscribed: Vec<Recipient> = if let Some(person) = of_token(true) {
         vec![person]
     } else if !confirmed.is_empty() {
         Vec::new()
@@ -185,32 +187,32 @@ fn judge(
         vec![known_person(address, SEND_LOG)]
     } else if !matched.is_empty() {
         matched
-    } else if stated.recipients.iter().any(|person| person.address.is_some()) {
+    } else if stated.iter().any(|person| person.address.is_some()) {
         Vec::new()
     } else {
         of_token(false).into_iter().collect()
     };
-    let mut about_subscribed = Complaint { recipients: subscribed, ..stated.clone() };
-    about_subscribed.mark_own(|domain| known.exempt.holds(domain));
-    let deciding = |complaint: &Complaint, person: &Recipient| {
-        decide(complaint, person, &trust, &about, &known.exempt, ours.policy)
+    mark_own(&mut subscribed, |domain| known.exempt.holds(domain));
+    let deciding = |people: usize, person: &Recipient| {
+        decide(complaint, people, person, &trust, &about, &known.exempt, ours.policy)
     };
-    let knows_better = !about_subscribed.recipients.is_empty();
-    let reported = stated.recipients.iter().map(|person| {
-        let folded = stated_ok(person);
-        let other = !confirmed.is_empty() && folded.is_none_or(|folded| !confirmed.contains(&folded));
+    let knows_better = !subscribed.is_empty();
+    let reported = stated.iter().map(|person| {
+        let other = !confirmed.is_empty() && stated_ok(person).is_none_or(|folded| !confirmed.contains(&folded));
         let decision = if knows_better || other {
             Decision::Never(Never::NotTheSubscriber)
-        } else if let [_] = &confirmed[..] {
-            deciding(&Complaint { recipients: vec![person.clone()], ..stated.clone() }, person)
         } else {
-            deciding(&stated, person)
+            deciding(if confirmed.len() == 1 { 1 } else { stated.len() }, person)
         };
         (person.status, decision)
     });
     let reported = reported.collect();
-    let people = about_subscribed.recipients.iter();
-    let subscribed = people.map(|person| (person.clone(), deciding(&about_subscribed, person))).collect();
+    let people = subscribed.len();
+    let decided = |person: Recipient| {
+        let decision = deciding(people, &person);
+        (person, decision)
+    };
+    let subscribed = subscribed.into_iter().map(decided).collect();
     Ok(Judgement { trust, about, reported, subscribed })
 }
 
@@ -278,18 +280,18 @@ pub fn insert(
             complaint.original_envelope_id,
             complaint.original_mail_from,
             complaint.reporting_mta,
-            json!(complaint.reported_domains).to_string(),
-            json!(complaint.reported_uris).to_string(),
-            json!(complaint.authentication_results).to_string(),
+            text_of(&complaint.reported_domains),
+            text_of(&complaint.reported_uris),
+            text_of(&complaint.authentication_results),
             header_from,
             complaint.message_id,
             complaint.subject,
             complaint.sent_at,
             complaint.list_id,
-            json!(complaint.dkim_signatures).to_string(),
+            text_of(&complaint.dkim_signatures),
             complaint.cfbl_feedback_id,
-            json!(complaint.tokens).to_string(),
-            json!(complaint.fields).to_string(),
+            text_of(&complaint.tokens),
+            text_of(&complaint.fields),
             judgement.trust.trusted,
             judgement.trust.reason,
             judgement.not_ours().is_none(),

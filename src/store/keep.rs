@@ -262,8 +262,8 @@ impl Store {
             self.keep_found(arrival, read, message, found, ours, &mut tally)?;
         }
         self.keep_again_read(read, &tally.again)?;
-        let mut kept = tally.kept(&read.reading);
-        let reason = tally.reason(&read.reading, kept.outcome);
+        let mut kept = tally.kept(read.reading);
+        let reason = tally.reason(read.reading, kept.outcome);
         if written != Some(kept.outcome) || reason.is_some() {
             message::finish(&self.connection, message, kept.outcome, reason.as_deref())?;
         }

@@ -165,9 +165,10 @@ pub struct Policy {
     pub suppress_fraud: bool,
 }
 
-/// Decides for one person whom a complaint names.
+/// Decides for one person whom a complaint names, or who is known to be meant, as one of so many `people`.
 pub fn decide(
     complaint: &Complaint,
+    people: usize,
     person: &Recipient,
     trust: &Trust,
     about: &About,
@@ -197,7 +198,7 @@ pub fn decide(
     if trust.by == Some(By::Token) && !VIA_TOKEN.contains(&person.via) {
         return Decision::Pending(Pending::NotBound);
     }
-    if complaint.provider == Some("amazon-ses") && complaint.recipients.len() > 1 {
+    if complaint.provider == Some("amazon-ses") && people > 1 {
         return Decision::Pending(Pending::Ambiguous);
     }
     if complaint.feedback_type == FeedbackType::Fraud && !policy.suppress_fraud {
@@ -266,7 +267,7 @@ mod tests {
     fn decision(complaint: &Complaint, person: &Recipient, trusted: bool, ours: bool, policy: Policy) -> Decision {
         let trust = if trusted { Trust::yes(By::Mail, "") } else { Trust::no("") };
         let about = if ours { About::Ours("example.com".to_owned()) } else { About::NotOurs("") };
-        decide(complaint, person, &trust, &about, &Own::new(["example.com"]), policy)
+        decide(complaint, complaint.recipients.len(), person, &trust, &about, &Own::new(["example.com"]), policy)
     }
 
     #[test]
@@ -352,7 +353,7 @@ mod tests {
             let trust = Trust::yes(By::Token, "");
             let about = About::Ours("example.com".to_owned());
             let complaint = complaint(FeedbackType::Abuse);
-            let found = decide(&complaint, &user, &trust, &about, &Own::default(), Policy::default());
+            let found = decide(&complaint, 1, &user, &trust, &about, &Own::default(), Policy::default());
             match expected {
                 Some(pending) => assert_eq!(found, Decision::Pending(pending), "{via}"),
                 None => assert!(matches!(found, Decision::Suppress { .. }), "{via}: {found:?}"),

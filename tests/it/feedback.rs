@@ -66,9 +66,12 @@ fn decisions(message: &[u8], own: &[&str]) -> Vec<(Option<String>, Decision)> {
     let trust = trust::assess(&complaint, &verdict, from.as_ref(), &settings);
     let own = Own::new(own);
     let about = trust::about(&complaint, &own);
-    let people = complaint.recipients.iter();
+    let people = &complaint.recipients;
     people
-        .map(|person| (person.address.clone(), decide(&complaint, person, &trust, &about, &own, Policy::default())))
+        .iter()
+        .map(|person| {
+            (person.address.clone(), decide(&complaint, people.len(), person, &trust, &about, &own, Policy::default()))
+        })
         .collect()
 }
 
@@ -209,7 +212,7 @@ fn check_adversarial(row: &Value) {
             ("flag", Some("own-domain")) => {
                 let mut complaint = complaint(&message, name);
                 let own = Own::new(["sender.example"]);
-                complaint.mark_own(|domain| own.holds(domain));
+                feedback::mark_own(&mut complaint.recipients, |domain| own.holds(domain));
                 assert_eq!(complaint.recipients[0].status, RecipientStatus::OwnDomain, "{name}");
             }
             other => panic!("{name}: property {other:?} is not checked"),

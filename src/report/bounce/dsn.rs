@@ -46,7 +46,7 @@ pub(in crate::report) fn read(mail: &Mail<'_>, at: usize, limits: &Limits) -> Re
         return Err(Refusal::new(Code::Malformed, "delivery status without a recipient (RFC 3464, section 2.1)"));
     }
     container_warnings(mail, at, &mut warnings);
-    let original = Original::of(mail, at, limits);
+    let original = Original::of(mail, at, limits, false);
     if !original.is_present() {
         warnings.push(Warning::new("original-missing", "", "no headers of the mail that bounced"));
     }

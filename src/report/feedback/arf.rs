@@ -34,11 +34,14 @@ pub(super) fn read(mail: &Mail<'_>, at: usize, limits: &Limits) -> Result<Feedba
     refuse_contradictions(&fields)?;
     container_warnings(mail, at, &mut warnings);
     field_warnings(&fields, &mut warnings);
-    let original = Original::of(mail, at, limits);
+    let mut about_kind = Vec::new();
+    let kind = kind(&fields, &mut about_kind);
+    let original = Original::of(mail, at, limits, kind.is_none());
     if !original.is_present() {
         warnings.push(Warning::new("original-missing", "", "no headers of the mail that is reported"));
     }
-    match kind(&fields, &mut warnings) {
+    warnings.append(&mut about_kind);
+    match kind {
         None => Ok(Feedback::Failure(Box::new(failure::from_fields(mail, fields, &original, warnings)))),
         Some(kind) => {
             let complaint = complaint(mail, kind, fields, &original, limits, warnings)?;

@@ -151,8 +151,8 @@ fn split_field(line: &[u8]) -> Option<(String, String)> {
     let colon = line.iter().position(|&b| b == b':')?;
     let name = line[..colon].trim_ascii();
     let valid = !name.is_empty() && name.len() <= 128 && name.iter().all(|b| b.is_ascii_graphic());
-    valid
-        .then(|| (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(&line[colon + 1..]).into_owned()))
+    let value = line[colon + 1..].trim_ascii_start();
+    valid.then(|| (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned()))
 }
 
 fn append(name: &str, value: &mut String, line: &[u8]) {
@@ -168,7 +168,10 @@ fn is_cut(name: &str) -> bool {
 fn finished(mut fields: Vec<(String, String)>) -> Fields {
     for (name, value) in &mut fields {
         let cut = if is_cut(name) { bounded(value, CUT_BYTES) } else { value.as_str() };
-        *value = without_nul(cut.trim());
+        let trimmed = cut.trim();
+        if trimmed.len() < value.len() || trimmed.contains('\0') {
+            *value = without_nul(trimmed);
+        }
     }
     Fields(fields)
 }

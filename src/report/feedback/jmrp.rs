@@ -28,7 +28,7 @@ pub(super) fn read(mail: &Mail<'_>, limits: &Limits) -> Option<(usize, Result<Co
         .iter()
         .enumerate()
         .find(|(_, part)| part.content_type == "message/rfc822" && part.parent == Some(0))?;
-    let original = Original::from_part(mail, at, part, limits);
+    let original = Original::from_part(mail, at, part, limits, false);
     let named = original.headers.has(RECIPIENT);
     let ip = message.header("Subject").and_then(|subject| subject_ip(&subject));
     let from = message.header("From").and_then(|text| Address::parse_field(&text).ok());

@@ -322,15 +322,14 @@ impl Complaint {
         self.cfbl_feedback_id = original.cfbl_feedback_id();
         self.tokens = token::all(&original.headers);
     }
+}
 
-    /// Marks every recipient whose domain `is_own` says is ours: those must not be suppressed.
-    pub fn mark_own(&mut self, is_own: impl Fn(&str) -> bool) {
-        for person in &mut self.recipients {
-            let domain =
-                person.address.as_deref().and_then(|address| address.rsplit_once('@')).map(|(_, domain)| domain);
-            if person.status == RecipientStatus::Ok && domain.is_some_and(&is_own) {
-                person.status = RecipientStatus::OwnDomain;
-            }
+/// Marks everybody whose domain `is_own` says is ours: those must not be suppressed.
+pub fn mark_own(people: &mut [Recipient], is_own: impl Fn(&str) -> bool) {
+    for person in people {
+        let domain = person.address.as_deref().and_then(|address| address.rsplit_once('@')).map(|(_, domain)| domain);
+        if person.status == RecipientStatus::Ok && domain.is_some_and(&is_own) {
+            person.status = RecipientStatus::OwnDomain;
         }
     }
 }

@@ -21,27 +21,33 @@ const SIGNATURES: usize = 50;
 pub(in crate::report) struct Original {
     /// Its header fields, bounded.
     pub(in crate::report) headers: Fields,
-    /// The header block as text, at most 64 KiB; `None` where there is no original.
+    /// The header block as text, at most 64 KiB; `None` where there is no original or nobody asked for it.
     pub(in crate::report) sample: Option<String>,
 }
 
 impl Original {
     /// The original of the report whose machine part is entity `report`: the first fitting part after it under the same
-    /// parent, else before it.
-    pub(in crate::report) fn of(mail: &Mail<'_>, report: usize, limits: &Limits) -> Original {
+    /// parent, else before it. With its sample for a failure report, which keeps it.
+    pub(in crate::report) fn of(mail: &Mail<'_>, report: usize, limits: &Limits, sample: bool) -> Original {
         let parent = mail.entities.get(report).and_then(|entity| entity.parent);
         let fits = |(_, entity): &(usize, &Entity<'_>)| {
             parent.is_some() && entity.parent == parent && is_original_type(&entity.content_type)
         };
         let all = || mail.entities.iter().enumerate();
         let found = all().skip(report + 1).find(fits).or_else(|| all().take(report).find(fits));
-        found.map_or_else(Original::default, |(at, entity)| Original::from_part(mail, at, entity, limits))
+        found.map_or_else(Original::default, |(at, entity)| Original::from_part(mail, at, entity, limits, sample))
     }
 
     /// From the part that holds it: an attached message, or its headers as text.
-    pub(in crate::report) fn from_part(mail: &Mail<'_>, at: usize, entity: &Entity<'_>, limits: &Limits) -> Original {
+    pub(in crate::report) fn from_part(
+        mail: &Mail<'_>,
+        at: usize,
+        entity: &Entity<'_>,
+        limits: &Limits,
+        sample: bool,
+    ) -> Original {
         let body = entity.body();
-        let original = Original::from_message(&body, limits);
+        let original = Original::from_message(&body, limits, sample);
         if !original.headers.0.is_empty() || entity.kind != Kind::Message {
             return original;
         }
@@ -54,10 +60,10 @@ impl Original {
     }
 
     /// From the bytes of a message or header block.
-    pub(in crate::report) fn from_message(message: &[u8], limits: &Limits) -> Original {
+    pub(in crate::report) fn from_message(message: &[u8], limits: &Limits, sample: bool) -> Original {
         let headers = original_headers(message, limits);
-        let text = String::from_utf8_lossy(header_block(message, SAMPLE_BYTES));
-        let sample = (!headers.0.is_empty()).then(|| without_nul(bounded(&text, SAMPLE_BYTES)));
+        let text = || String::from_utf8_lossy(header_block(message, SAMPLE_BYTES));
+        let sample = (sample && !headers.0.is_empty()).then(|| without_nul(bounded(&text(), SAMPLE_BYTES)));
         Original { headers, sample }
     }
 
@@ -151,6 +157,7 @@ mod tests {
               DKIM-Signature: v=1; a=rsa-sha256; d=Shop.Example;\r\n\ts=News; b=ab\r\n c\r\n\
               DKIM-Signature: v=1; b=none\r\nCFBL-Feedback-ID: 111:\r\n 222\r\nList-Id: <l.shop.example>\r\n\r\nbody",
             &Limits::default(),
+            true,
         );
         assert_eq!(original.header_from().as_deref(), Some("shop.example"));
         assert_eq!(original.subject().as_deref(), Some("grüße"));
@@ -163,7 +170,7 @@ mod tests {
 
     #[test]
     fn nothing_is_made_of_nothing() {
-        let original = Original::from_message(b"REDACTED\r\n", &Limits::default());
+        let original = Original::from_message(b"REDACTED\r\n", &Limits::default(), true);
         assert!(!original.is_present());
         assert_eq!(original.sample, None);
         assert_eq!(original.header_from(), None);
