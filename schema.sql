@@ -278,7 +278,7 @@ CREATE TABLE reason (
 
 -- What the records of counted aggregate reports add up to, so that a question about a window reads its days and not every
 -- record. The writer keeps them in the transaction of the records; they equal the sums over the rows, which `doctor` holds
--- them to. The day of an entry is the UTC day on which its reports' period ends, in days since the epoch; a period that
+-- them to, and are no less on days of which `prune --keep-sums` took reports away. The day of an entry is the UTC day on which its reports' period ends, in days since the epoch; a period that
 -- ends at midnight belongs to the day before. Begin and end are part of each key, so that a window that begins or ends
 -- within a day is exact, and a period of several days can be spread over them; they are kept as what they are off a period
 -- that ends at midnight and takes a day, which is mostly 0 or 1 and then takes no byte. Keys hold no NULL: 0 stands for a missing
@@ -355,6 +355,13 @@ CREATE TABLE daily_result (
   end_at      INTEGER GENERATED ALWAYS AS ((day + 1) * 86400 - early) VIRTUAL,          -- report.end_at
   begin_at    INTEGER GENERATED ALWAYS AS (day * 86400 - early + short) VIRTUAL,  -- report.begin_at
   PRIMARY KEY (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, short, verified)
+) STRICT, WITHOUT ROWID;
+
+-- Counted reports that `prune --keep-sums` took away: what they added to the daily sums stays. One that comes again is known.
+CREATE TABLE summed_report (
+  end_at INTEGER NOT NULL,               -- report.end_at
+  digest BLOB NOT NULL,                  -- the half digest in report.identity
+  PRIMARY KEY (end_at, digest)
 ) STRICT, WITHOUT ROWID;
 
 -- ---------------------------------------------------------------- failure reports (RFC 6591, RFC 9991)

@@ -92,7 +92,7 @@ pub fn run(context: &Context, mut args: Args) -> Result<Status, Error> {
     let review = review::review(&database, asked)?;
     let found = domain::domain(&database, window, name)?;
     let format = args.format.format();
-    let empty = found.policies.is_empty().then(|| nothing(window, newest, Some(name)));
+    let empty = (found.policies.is_empty() && found.reporters.is_empty()).then(|| nothing(window, newest, Some(name)));
     let mut out = answer::stdout();
     match (format, &empty) {
         (Format::Table, Some(text)) => writeln!(out, "{text}")?,

@@ -22,9 +22,14 @@ overwritten, for which the whole file is written anew: that takes twice its size
 month is often enough. Suppressions, and what people said about them, stay for good; of each message stays
 what tells that it was seen, so that the same mail offered again is still a duplicate. Copies and backups are yours to delete.
 
+With --keep-sums, what aggregate reports add up to by day, address and result stays: `summary`, `source` and `domain` go on to answer
+for those days, and a report of them that comes once more, whatever its mail, is a duplicate. A later run without it takes the
+sums away too.
+
 Examples:
   dmarcdb prune --keep 2y --dry-run
-  dmarcdb prune --keep 400d";
+  dmarcdb prune --keep 400d
+  dmarcdb prune --keep 1y --keep-sums";
 
 /// Options of `dmarcdb prune`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +38,9 @@ pub struct Args {
     /// How far back to keep: `90d`, `6mo`, `2y`
     #[arg(long, value_name = "SPAN")]
     keep: String,
+    /// Keep what the aggregate reports that go add up to by day
+    #[arg(long)]
+    keep_sums: bool,
     /// Count what would go, and take nothing away
     #[arg(long)]
     dry_run: bool,
@@ -51,7 +59,8 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let before = window::back(context.now, &args.keep)
         .map_err(|text| Error::new(Status::Usage, format_args!("--keep: {text}")))?;
-    let age = Age { before, horizon: context.now.saturating_add(AHEAD_SECONDS), now: context.now };
+    let age =
+        Age { before, horizon: context.now.saturating_add(AHEAD_SECONDS), now: context.now, keep_sums: args.keep_sums };
     let path = context.db_path(&context.config()?);
     // A database that is not there is not made to be pruned.
     drop(Database::open(&path)?);
@@ -106,13 +115,18 @@ fn document(pruned: &Pruned, before: i64) -> serde_json::Value {
         "bounces": pruned.bounces,
         "problems": pruned.problems,
         "messages": pruned.messages,
+        "summed_reports": pruned.summed_reports,
     })
 }
 
 fn sentence(pruned: &Pruned, before: i64, dry_run: bool) -> String {
     let done = if dry_run { "would be taken away" } else { "taken away" };
+    let sums = match pruned.summed_reports {
+        0 => String::new(),
+        count => format!("the sums of {} more, ", number::count(count, "report")),
+    };
     format!(
-        "{} with {}, {}, {} and {} of before {} UTC {done}",
+        "{} with {}, {sums}{}, {} and {} of before {} UTC {done}",
         number::count(pruned.reports, "report"),
         number::count(pruned.records, "record"),
         number::count(pruned.complaints, "complaint"),

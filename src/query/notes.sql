@@ -1,13 +1,17 @@
 -- What a summary leaves out or could not use, and how much of it nobody vouches for. `not-spam` is no complaint; problems
 -- wait whatever their age and domain.
-SELECT r.reports, r.conflicts, r.failed, r.rejected_records, r.unverified_reports, r.unverified_messages,
+SELECT d.reports, r.conflicts, r.failed, r.rejected_records, d.unverified_reports, d.unverified_messages,
        c.unresolved_complaints, c.untrusted_complaints, p.problems
-FROM (SELECT count(*) FILTER (WHERE counted) AS reports,
-             count(*) FILTER (WHERE conflict_with IS NOT NULL) AS conflicts,
+FROM (SELECT CAST(total(reports) AS INTEGER) AS reports,
+             CAST(total(reports) FILTER (WHERE NOT verified) AS INTEGER) AS unverified_reports,
+             CAST(total(messages) FILTER (WHERE NOT verified) AS INTEGER) AS unverified_messages
+      FROM daily_reporter
+      WHERE day >= (:since - 1) / 86400 - 1 AND day <= (:until - 1) / 86400 AND end_at >= :since AND end_at < :until
+        AND (:verified = 0 OR verified)
+        AND (:domain IS NULL OR domain = (SELECT id FROM text WHERE value = :domain))) d,
+     (SELECT count(*) FILTER (WHERE conflict_with IS NOT NULL) AS conflicts,
              count(*) FILTER (WHERE conflict_with IS NULL AND verification = 'failed') AS failed,
-             CAST(total(records_seen - records) FILTER (WHERE counted) AS INTEGER) AS rejected_records,
-             count(*) FILTER (WHERE counted AND verification <> 'verified') AS unverified_reports,
-             CAST(total(messages) FILTER (WHERE counted AND verification <> 'verified') AS INTEGER) AS unverified_messages
+             CAST(total(records_seen - records) FILTER (WHERE counted) AS INTEGER) AS rejected_records
       FROM report
       WHERE end_at >= :since AND end_at < :until AND kind = 'aggregate'
         AND (:verified = 0 OR verification = 'verified')

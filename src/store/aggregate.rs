@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::standing;
 use super::strings::Strings;
+use super::{daily, standing};
 use crate::problem::Warning;
 use crate::report::aggregate::{AggregateReport, Chunk};
 use crate::report::verification::{self, Sender};
@@ -66,7 +66,7 @@ impl Head<'_> {
 
 /// Adds the row of a report, unless the same report with the same content is there; then that one is as well verified as
 /// the better of the two mails. Of several reports of this identity the best verified stands. `aggregate`: what else one of
-/// this kind says. The row's number; `None`: it is there already.
+/// this kind says. The row's number; `None`: it is there already, or was, and is in the sums.
 pub fn insert_head(
     connection: &Connection,
     strings: &mut Strings,
@@ -86,6 +86,9 @@ pub fn insert_head(
         .optional()?;
     if let Some(same) = same {
         standing::improve(connection, same, verification)?;
+        return Ok(None);
+    }
+    if head.kind == "aggregate" && daily::is_kept(connection, head.end_at, &identity)? {
         return Ok(None);
     }
     let stands = standing::of(connection, &identity)?;

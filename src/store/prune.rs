@@ -27,6 +27,8 @@ pub struct Age {
     pub horizon: i64,
     /// Now.
     pub now: i64,
+    /// Whether what the reports that go add up to stays in the daily sums.
+    pub keep_sums: bool,
 }
 
 /// How much was taken away, or would be.
@@ -44,6 +46,8 @@ pub struct Pruned {
     pub problems: i64,
     /// Messages of which no more is kept than what tells that they were seen.
     pub messages: i64,
+    /// Reports taken away before of which the sums were kept, and now these are gone too.
+    pub summed_reports: i64,
 }
 
 /// Whether what was taken away is gone from the bytes of the file, too.
@@ -88,15 +92,18 @@ const MESSAGES: &str = "
 const LEFT_OVER: &str = "
     CREATE TEMP TABLE used (id INTEGER PRIMARY KEY);
     INSERT OR IGNORE INTO used SELECT auth_set FROM record;
+    INSERT OR IGNORE INTO used SELECT auth_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
     DELETE FROM dkim_result WHERE auth_set NOT IN (SELECT id FROM used);
     DELETE FROM spf_result WHERE auth_set NOT IN (SELECT id FROM used);
     DELETE FROM auth_set WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
     INSERT OR IGNORE INTO used SELECT reason_set FROM record WHERE reason_set IS NOT NULL;
+    INSERT OR IGNORE INTO used SELECT reason_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
     DELETE FROM reason WHERE reason_set NOT IN (SELECT id FROM used);
     DELETE FROM reason_set WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
     INSERT OR IGNORE INTO used SELECT source FROM record;
+    INSERT OR IGNORE INTO used SELECT source FROM daily_source WHERE EXISTS (SELECT 1 FROM summed_report);
     INSERT OR IGNORE INTO used SELECT source FROM failure WHERE source IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT source FROM complaint WHERE source IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT source FROM bounce_recipient WHERE source IS NOT NULL;
@@ -111,6 +118,9 @@ const LEFT_OVER: &str = "
     INSERT OR IGNORE INTO used SELECT from_address FROM message WHERE from_address IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT domain FROM report WHERE domain IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT domain FROM policy_domain;
+    INSERT OR IGNORE INTO used SELECT org_name FROM daily_reporter WHERE EXISTS (SELECT 1 FROM summed_report);
+    INSERT OR IGNORE INTO used SELECT domain FROM daily_reporter WHERE EXISTS (SELECT 1 FROM summed_report);
+    INSERT OR IGNORE INTO used SELECT header_from FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
     INSERT OR IGNORE INTO used SELECT header_from FROM record WHERE header_from IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT envelope_from FROM record WHERE envelope_from IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT envelope_to FROM record WHERE envelope_to IS NOT NULL;
@@ -160,6 +170,10 @@ impl Store {
                 bounces: of(&format!("SELECT count(*) FROM ({BOUNCES})"), before)?,
                 problems: of("SELECT count(*) FROM problem WHERE seen_at < :before", before)?,
                 messages: of(&format!("SELECT count(*) FROM ({MESSAGES})"), before)?,
+                summed_reports: match age.keep_sums {
+                    true => 0,
+                    false => of("SELECT count(*) FROM summed_report WHERE end_at < :before", before)?,
+                },
             })
         };
         count().map_err(|source| self.error(source))
@@ -172,7 +186,8 @@ impl Store {
     /// Those of SQLite.
     pub fn prune(&mut self, age: Age, mut go_on: impl FnMut() -> bool) -> Result<(Pruned, Erased), Error> {
         let mut pruned = Pruned::default();
-        let steps: [Step; 5] = [prune_reports, prune_complaints, prune_bounces, prune_problems, prune_messages];
+        let steps: [Step; 6] =
+            [prune_reports, prune_sums, prune_complaints, prune_bounces, prune_problems, prune_messages];
         for step in steps {
             loop {
                 if !go_on() {
@@ -280,7 +295,9 @@ fn prune_reports(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusq
             break;
         }
         taken += records;
-        daily::leave(connection, id)?;
+        if !(age.keep_sums && keep_sum(connection, id, age.before)?) {
+            daily::leave(connection, id)?;
+        }
         // Those that point to it are of the same period.
         for sql in ["DELETE FROM report WHERE conflict_with = ?1", "DELETE FROM report WHERE id = ?1"] {
             pruned.reports += connection.prepare_cached(sql)?.execute(params![id])? as i64;
@@ -288,6 +305,27 @@ fn prune_reports(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusq
         pruned.records += records;
     }
     daily::forget_deleted(connection)
+}
+
+/// Has what a report added to the daily sums stay there when it goes, and the report known when it comes again. Not of one
+/// that does not count, and not of one that claims to be of the future. Whether that is so.
+fn keep_sum(connection: &Connection, report: i64, before: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "INSERT INTO summed_report (end_at, digest) SELECT end_at, substr(identity, 9) FROM report \
+             WHERE id = ?1 AND kind = 'aggregate' AND counted AND end_at < ?2",
+        )?
+        .execute(params![report, before])
+        .map(|kept| kept > 0)
+}
+
+/// A day of sums that were kept when their reports went. Those of other reports were taken out with them by now.
+fn prune_sums(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusqlite::Result<()> {
+    let oldest = "SELECT min(end_at) FROM summed_report WHERE end_at < ?1";
+    let oldest: Option<i64> = connection.prepare_cached(oldest)?.query_row([age.before], |row| row.get(0))?;
+    let Some(oldest) = oldest.filter(|_| !age.keep_sums) else { return Ok(()) };
+    pruned.summed_reports += daily::forget_kept(connection, daily::day(oldest), age.before)?;
+    Ok(())
 }
 
 /// A suppression rests on its complaint: of that one stays that it was made, of which kind and through whom, and who was

@@ -207,6 +207,107 @@ fn a_report_that_is_solved_later_enters_the_sums() {
     assert!(!entries(&place.database()).is_empty());
 }
 
+/// Takes away what ended before `before`, to the minute.
+fn prune(place: &Place, before: i64, more: &[&str]) -> serde_json::Value {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let keep = format!("{}m", (now - before) / 60);
+    let mut arguments = vec!["prune", "--keep", &keep, "--format", "json"];
+    arguments.extend(more);
+    place.run(&arguments).expect(0).json()
+}
+
+fn count(place: &Place, sql: &str) -> i64 {
+    place.database().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn sums_that_are_kept_outlive_their_reports_and_are_added_to_once() {
+    const FIRST: i64 = 1_755_648_000;
+    const BEFORE: i64 = FIRST + 86_400 + 50_000;
+    let place = Place::new();
+    place.write("config.toml", "authserv_id = \"mx.example.com\"\n");
+    let ingest =
+        |folder: &str| place.run(&["--config", "config.toml", "-q", "ingest", "--format", "json", folder]).expect(0);
+    let right = |step: &str| {
+        let connection = Connection::open(place.path("db.sqlite")).unwrap();
+        assert_eq!(daily::differences(&connection).unwrap(), Vec::<String>::new(), "{step}");
+        let told = place.run(&["doctor", "--full", "--format", "ndjson"]).stdout;
+        assert!(
+            told.lines().filter(|line| line.contains("daily")).all(|line| line.contains("\"ok\"")),
+            "{step}: {told}"
+        );
+    };
+    let summary = || {
+        let mut told = place
+            .run(&["summary", "--since", "2025-08-19", "--until", "2025-08-24", "--format", "json"])
+            .expect(0)
+            .json();
+        let mut domain = place
+            .run(&["domain", "example.com", "--since", "2025-08-19", "--until", "2025-08-24", "--format", "json"])
+            .expect(0)
+            .json();
+        // Of what reports publish there are no sums.
+        domain.as_object_mut().unwrap().retain(|key, _| key != "policies" && key != "policy");
+        told.as_object_mut().unwrap().remove("notes");
+        (told["totals"].clone(), told["sources"].clone(), domain)
+    };
+    for number in 0..60 {
+        place.write(&format!("in/{number}.eml"), mail(number));
+    }
+    ingest("in");
+    right("at first");
+    let (kept, told) = (entries(&place.database()), summary());
+    let counters =
+        "SELECT group_concat(ip || ' ' || records || ' ' || records_failed) FROM (SELECT * FROM address ORDER BY ip)";
+    let counted: String = place.database().query_row(counters, [], |row| row.get(0)).unwrap();
+
+    let gone = prune(&place, BEFORE, &["--keep-sums"]);
+    assert!(gone["reports"].as_i64().unwrap() > 5, "{gone}");
+    assert_eq!(count(&place, &format!("SELECT count(*) FROM report WHERE end_at < {BEFORE} / 60 * 60")), 0);
+    assert!(count(&place, "SELECT count(*) FROM report") > 0, "some are left");
+    assert!(entries(&place.database()) == kept, "the sums stay");
+    assert_eq!(summary(), told);
+    assert_eq!(place.database().query_row(counters, [], |row| row.get::<_, String>(0)).unwrap(), counted);
+    right("pruned, with sums kept");
+
+    // The same reports in other mails, and other versions of them.
+    for number in 0..60 {
+        place.write(&format!("again/{number}.eml"), mail(number).replace("Subject: ", "Subject: again "));
+    }
+    let again = ingest("again").json();
+    assert_eq!(again["duplicate"], 60, "{again}");
+    assert_eq!(entries(&place.database()), kept, "nothing is counted twice");
+    right("the same again");
+
+    // One of that time which is new does count, once, and stays in the sums when it goes.
+    place.write("late/late.eml", mail(3).replace("<report_id>", "<report_id>late"));
+    ingest("late");
+    let more = entries(&place.database());
+    assert_ne!(more, kept);
+    right("a late one");
+    let connection = Connection::open(place.path("db.sqlite")).unwrap();
+    connection.execute_batch("BEGIN; UPDATE daily_source SET messages = 0, records = 0").unwrap();
+    assert!(!daily::differences(&connection).unwrap().is_empty(), "less than the rows");
+    connection.execute_batch("ROLLBACK").unwrap();
+    drop(connection);
+    prune(&place, BEFORE, &["--keep-sums"]);
+    assert_eq!(entries(&place.database()), more);
+    right("the late one pruned");
+
+    // Without, the sums go too; then a report that comes again counts again.
+    let would = prune(&place, BEFORE, &["--dry-run"]);
+    let gone = prune(&place, BEFORE, &[]);
+    assert!(gone["summed_reports"].as_i64().unwrap() > 3, "{gone}");
+    assert_eq!(would["summed_reports"], gone["summed_reports"]);
+    assert_eq!(count(&place, "SELECT count(*) FROM summed_report"), 0);
+    assert_eq!(count(&place, &format!("SELECT count(*) FROM daily_source WHERE end_at < {BEFORE} / 60 * 60")), 0);
+    hold(&place, "sums pruned");
+    place.write("once more/0.eml", mail(0).replace("Subject: ", "Subject: once more "));
+    ingest("once more");
+    assert!(count(&place, &format!("SELECT count(*) FROM daily_source WHERE end_at < {BEFORE}")) > 0);
+    hold(&place, "counted again");
+}
+
 #[test]
 fn a_wrong_sum_is_found() {
     for sql in [

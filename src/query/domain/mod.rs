@@ -50,9 +50,16 @@ pub struct Domain {
 /// As [`Database`].
 pub fn domain(database: &Database, window: Window, domain: &str) -> Result<Domain, Error> {
     let params = named_params! {":domain": domain, ":since": window.since, ":until": window.until};
+    let times = named_params! {":since": window.since, ":until": window.until};
+    let summed = database.one(include_str!("summed.sql"), times, |row| row.get::<_, bool>("summed"))?;
+    // The rows of one domain are found at once, the sums only by reading the days of the window.
+    let (rows, reporters) = match summed {
+        false => (include_str!("rows.sql"), include_str!("reporters.sql")),
+        true => (include_str!("summed_rows.sql"), include_str!("summed_reporters.sql")),
+    };
     Ok(Domain {
-        facets: facets(database, include_str!("rows.sql"), params)?,
-        reporters: database.rows(include_str!("reporters.sql"), params, Facet::from_row)?,
+        facets: facets(database, rows, params)?,
+        reporters: database.rows(reporters, params, Facet::from_row)?,
         policies: database.rows(include_str!("policies.sql"), params, Policy::read)?,
     })
 }
@@ -73,5 +80,9 @@ mod tests {
         let from: Vec<_> = found.facets.domains.iter().map(|row| (row.detail.as_deref(), row.messages)).collect();
         assert_eq!(from, [(Some("example.com"), 1713), (Some("news.example.com"), 48)]);
         assert!(domain(&scratch.database, Window::ALL, "nothing.test").unwrap().policies.is_empty());
+        // By the daily sums it is the same.
+        let summed = format!("{FIXTURE}; INSERT INTO summed_report VALUES (1794873600, x'00')");
+        let by_sums = domain(&self::scratch(&summed).database, Window::ALL, "example.com").unwrap();
+        assert_eq!(by_sums, found);
     }
 }

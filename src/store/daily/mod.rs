@@ -46,14 +46,14 @@ pub fn catch_up(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Makes the sums anew.
+/// Makes the sums anew. What was kept in them of reports that are gone is lost, and such a report counts again.
 ///
 /// # Errors
 /// Those of SQLite; the transaction is then to be given up.
 pub fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "DELETE FROM daily_source; DELETE FROM daily_reporter; DELETE FROM daily_result; DELETE FROM daily_state;
-         UPDATE address SET records = 0, records_failed = 0 WHERE records <> 0",
+         UPDATE address SET records = 0, records_failed = 0 WHERE records <> 0; DELETE FROM summed_report",
     )?;
     catch_up(connection)
 }
@@ -97,6 +97,41 @@ pub fn leave(connection: &Connection, report: i64) -> rusqlite::Result<()> {
         .query_row([report], |row| Ok(Standing { counted: row.get(0)?, verified: row.get(1)? }))
         .optional()?;
     standing.map_or(Ok(()), |standing| standing.enter(connection, report, -1))
+}
+
+/// Whether the report of this identity is gone and what it added to the sums was kept.
+///
+/// # Errors
+/// Those of SQLite; the savepoint is then to be given up.
+pub fn is_kept(connection: &Connection, end_at: i64, identity: &[u8]) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM summed_report WHERE end_at = ?1 AND digest = substr(?2, 9)")?
+        .exists(params![end_at, identity])
+}
+
+/// Takes away what is left in the sums of a day for periods that ended before a time, when the reports that are there were
+/// taken out of it: it is of reports that are gone. How many these were.
+///
+/// # Errors
+/// Those of SQLite; the transaction is then to be given up.
+pub fn forget_kept(connection: &Connection, day: i64, before: i64) -> rusqlite::Result<i64> {
+    for sql in [
+        "UPDATE address SET records = address.records - d.sum FROM (SELECT source, sum(records) AS sum FROM daily_source \
+         WHERE day = ?1 AND end_at < ?2 GROUP BY source) d WHERE address.id = d.source",
+        "UPDATE address SET records_failed = records_failed - d.sum FROM (SELECT source, sum(records) AS sum FROM daily_result \
+         WHERE day = ?1 AND end_at < ?2 AND dkim = 0 AND spf = 0 GROUP BY source) d WHERE address.id = d.source",
+        "DELETE FROM daily_source WHERE day = ?1 AND end_at < ?2",
+        "DELETE FROM daily_reporter WHERE day = ?1 AND end_at < ?2",
+        "DELETE FROM daily_result WHERE day = ?1 AND end_at < ?2",
+    ] {
+        connection.prepare_cached(sql)?.execute([day, before])?;
+    }
+    let first = day.saturating_mul(SECONDS).saturating_add(1);
+    let last = day.saturating_add(1).saturating_mul(SECONDS);
+    connection
+        .prepare_cached("DELETE FROM summed_report WHERE end_at BETWEEN ?1 AND ?2 AND end_at < ?3")?
+        .execute([first, last, before])
+        .map(|gone| gone as i64)
 }
 
 /// Numbers of reports that are gone may be given again.

@@ -497,7 +497,7 @@ impl<'a> Model<'a> {
     fn prune(&mut self, all: bool) -> Result<(), String> {
         let mut store = self.store()?;
         let before = if all { self.now + 1 } else { 0 };
-        let age = Age { before, horizon: self.now, now: self.now };
+        let age = Age { before, horizon: self.now, now: self.now, keep_sums: false };
         store.prune(age, || true).map_err(|error| error.to_string())?;
         if all {
             self.ever_pruned = true;
