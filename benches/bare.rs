@@ -160,3 +160,44 @@ impl<'a> Bare<'a> {
         auth_set
     }
 }
+
+/// Rows of the daily sums, as columns and values.
+#[derive(Default)]
+pub struct Sums(Vec<(&'static str, Vec<Vec<i64>>)>);
+
+impl Sums {
+    /// What is in a database.
+    #[allow(dead_code, reason = "shared with the other benchmarks")]
+    pub fn of(db: &Connection) -> Sums {
+        let source = "daily_source (day, source, early, short, verified, records, messages, dmarc_pass, dkim_pass, spf_pass, \
+                      unknown, quarantine, reject, forwarded, dkim_any, spf_any)";
+        let reporter = "daily_reporter (day, domain, org_name, early, short, verified, reports, records, messages, dmarc_pass, \
+                        dkim_pass, spf_pass, unknown, quarantine, reject)";
+        let result = "daily_result (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, \
+                      short, verified, records, messages)";
+        let rows = |table: &'static str| {
+            let (name, columns) = table.split_once(" (").expect("columns");
+            let columns = columns.trim_end_matches(')');
+            let mut statement = db.prepare(&format!("SELECT {columns} FROM {name}")).expect("a table");
+            let count = statement.column_count();
+            let row =
+                |row: &rusqlite::Row<'_>| (0..count).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<i64>>>();
+            let rows = statement.query_map([], row).expect("rows").map(|row| row.expect("a row")).collect();
+            (table, rows)
+        };
+        Sums([source, reporter, result].into_iter().map(rows).collect())
+    }
+
+    /// Inserts them, in the order of their keys.
+    #[allow(dead_code, reason = "shared with the other benchmarks")]
+    pub fn insert(&self, db: &Connection) {
+        for (table, rows) in &self.0 {
+            let Some(first) = rows.first() else { continue };
+            let places = vec!["?"; first.len()].join(", ");
+            let mut insert = db.prepare(&format!("INSERT INTO {table} VALUES ({places})")).expect("a table");
+            for row in rows {
+                insert.execute(rusqlite::params_from_iter(row)).expect("a row");
+            }
+        }
+    }
+}

@@ -247,6 +247,13 @@ fn mail(report: &Report, media_type: &str, name: &str, attachment: &[u8]) -> Vec
     text.into_bytes()
 }
 
+/// The base64 of the attachment of a mail that [`mailed`] made, without its line ends.
+pub fn attached(mail: &[u8]) -> String {
+    let text = std::str::from_utf8(mail).expect("ASCII");
+    let (_, after) = text.rsplit_once("\r\n\r\n").expect("a header");
+    after.lines().take_while(|line| !line.starts_with("--")).collect()
+}
+
 fn base64(bytes: &[u8], out: &mut String) {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for group in bytes.chunks(3) {

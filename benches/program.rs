@@ -70,6 +70,14 @@ fn peak_bytes(status: &Path) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
+/// User and system time of a process and of those of its children that have ended.
+#[allow(dead_code, reason = "shared with the other benchmarks")]
+pub fn processor_seconds_of(process: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let fields = text.rsplit_once(") ")?.1.split(' ').skip(11).take(4);
+    Some(fields.map(|ticks| ticks.parse::<f64>().unwrap_or(0.0)).sum::<f64>() / 100.0)
+}
+
 /// User and system time, the 14th and 15th field of proc(5), in ticks of a hundredth second.
 fn processor_seconds(stat: &Path) -> Option<f64> {
     let text = fs::read_to_string(stat).ok()?;

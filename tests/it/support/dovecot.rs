@@ -135,6 +135,19 @@ impl Dovecot {
         assert!(self.answers(), "dovecot does not come back");
     }
 
+    /// Its processes.
+    #[allow(dead_code, reason = "a benchmark asks for them")]
+    pub fn processes(&self) -> impl Iterator<Item = u32> + use<> {
+        let group = self.child.id().to_string();
+        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+        all.filter_map(move |entry| {
+            let process = entry.file_name().to_str()?.parse().ok()?;
+            let text = fs::read_to_string(entry.path().join("stat")).ok()?;
+            let is_ours = text.rsplit_once(") ")?.1.split(' ').nth(2) == Some(&group);
+            is_ours.then_some(process)
+        })
+    }
+
     /// The authority of the server's certificate.
     pub fn ca_file(&self) -> PathBuf {
         self.path("ca.pem")
