@@ -1,119 +1,105 @@
 //! From what reporters say of single messages to the facts about their source.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Facts;
-use crate::report::authentication::{is_aligned, organizational};
+use crate::query::evidence::{Dkim, Reason, Spf};
+use crate::report::authentication::Organizations;
 
 /// How many different words are kept of one source: strangers choose them.
 const MOST_WORDS: usize = 200;
 
-/// A DKIM result as reported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dkim {
-    /// `d=`.
-    pub domain: Option<String>,
-    /// `s=`.
-    pub selector: Option<String>,
-    /// The result.
-    pub result: Option<String>,
-}
-
-/// An SPF result as reported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Spf {
-    /// Of the envelope sender, or of HELO.
-    pub domain: Option<String>,
-    /// The result.
-    pub result: Option<String>,
-}
-
-/// An override reason as reported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Override {
-    /// Its type.
-    pub kind: Option<String>,
-    /// The reporter's explanation.
-    pub comment: Option<String>,
-}
-
-impl Override {
-    /// Whether it tells that the message was passed on. Google writes `local_policy` with `arc=pass` where it trusts the
-    /// seal of whoever passed it on (RFC 8617).
-    pub fn forwarding(&self) -> bool {
-        match self.kind.as_deref() {
-            Some("forwarded" | "mailing_list" | "trusted_forwarder") => true,
-            Some("local_policy") => {
-                self.comment.as_deref().is_some_and(|comment| comment.to_ascii_lowercase().contains("arc=pass"))
-            }
-            _ => false,
+/// Whether a reason tells that the message was passed on. Google writes `local_policy` with `arc=pass` where it trusts the
+/// seal of whoever passed it on (RFC 8617).
+fn tells_of_forwarding(reason: &Reason) -> bool {
+    match reason.kind.as_deref() {
+        Some("forwarded" | "mailing_list" | "trusted_forwarder") => true,
+        Some("local_policy") => {
+            reason.comment.as_deref().is_some_and(|comment| comment.to_ascii_lowercase().contains("arc=pass"))
         }
+        _ => false,
     }
 }
 
-/// Messages that have all of this in common.
+/// What messages have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     /// The policy domain they were judged by.
     pub domain: Option<&'a str>,
     /// Whether DMARC passes; `None` where the reporter left that out.
     pub pass: Option<bool>,
-    /// How many.
-    pub messages: i64,
     /// DKIM results.
     pub dkim: &'a [Dkim],
     /// SPF results.
     pub spf: &'a [Spf],
     /// Override reasons.
-    pub reasons: &'a [Override],
+    pub reasons: &'a [Reason],
 }
 
-impl Facts {
-    /// Adds what these messages tell about their source. `works` answers whether the key of a domain and selector verifies
-    /// anything at all in the window.
-    pub fn see(&mut self, seen: Seen<'_>, works: impl Fn(&str, Option<&str>) -> bool) {
-        for reason in seen.reasons {
-            add(&mut self.reasons, reason.kind.as_deref().unwrap_or("other"), seen.messages);
-        }
-        let ours = |domain: &str| seen.domain.is_some_and(|policy| is_aligned(domain, policy));
-        let passed = passed(&seen);
-        for domain in spf_passed(&seen).filter(|domain| !ours(domain)) {
-            add(&mut self.spf_as, organizational(domain), seen.messages);
-        }
-        let mut signed: Vec<&str> = dkim_passed(&seen).filter(|domain| !ours(domain)).map(organizational).collect();
-        signed.sort_unstable();
-        signed.dedup();
-        for domain in signed {
-            add(&mut self.dkim_as, domain, seen.messages);
-        }
-        let forwarding = seen.reasons.iter().any(Override::forwarding);
+/// What messages with something in common tell about their source, however many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Types of override reasons, as often as they stand there.
+    reasons: Vec<Arc<str>>,
+    /// Domains not ours that SPF passes for.
+    spf_as: Vec<Box<str>>,
+    /// The same of DKIM.
+    dkim_as: Vec<Box<str>>,
+    /// Of failing messages: domains that either passes for.
+    authenticated_as: Vec<Box<str>>,
+    /// Which of the sums they belong to, if any.
+    sum: Option<Sum>,
+    /// Failing, with a signature of ours whose key works nowhere.
+    key: bool,
+}
+
+/// The sums of [`Facts`] of which each message is in one at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sum {
+    PassForwarded,
+    PassSurvived,
+    FailForwarded,
+    FailBroken,
+    FailAuthenticated,
+    FailBare,
+}
+
+impl Told {
+    /// `works` answers whether the key of a domain and selector verifies anything at all in the window.
+    pub fn by(seen: Seen<'_>, known: &Organizations, works: impl Fn(&str, Option<&str>) -> bool) -> Told {
+        let ours = |domain: &str| seen.domain.is_some_and(|policy| known.is_aligned(domain, policy));
+        let others = |domain: &&str| !ours(domain);
+        let mut told = Told {
+            reasons: seen.reasons.iter().map(|reason| reason.kind.clone().unwrap_or_else(|| "other".into())).collect(),
+            spf_as: spf_passed(&seen).filter(others).map(|domain| known.of(domain).into()).collect(),
+            dkim_as: dkim_passed(&seen).filter(others).map(|domain| known.of(domain).into()).collect(),
+            ..Told::default()
+        };
+        told.dkim_as.sort_unstable();
+        told.dkim_as.dedup();
+        let forwarding = seen.reasons.iter().any(tells_of_forwarding);
         match seen.pass {
             None => {}
-            Some(true) if forwarding => self.pass_forwarded = self.pass_forwarded.saturating_add(seen.messages),
-            Some(true) => self.see_pass(&seen, &ours),
-            Some(false) => self.see_fail(&seen, &passed, forwarding, &ours, &works),
+            Some(true) if forwarding => told.sum = Some(Sum::PassForwarded),
+            Some(true) => told.sum = survived(&seen, &ours).then_some(Sum::PassSurvived),
+            Some(false) => told.fail(&seen, known, forwarding, &ours, &works),
         }
+        told
     }
 
-    fn see_pass(&mut self, seen: &Seen<'_>, ours: &dyn Fn(&str) -> bool) {
-        let our_envelope = |spf: &Spf| spf.domain.as_deref().is_some_and(ours);
-        let fails = |spf: &Spf| matches!(spf.result.as_deref(), Some("fail" | "softfail" | "neutral" | "none"));
-        if seen.spf.iter().any(|spf| our_envelope(spf) && fails(spf)) && seen.spf.iter().all(fails) {
-            self.pass_survived = self.pass_survived.saturating_add(seen.messages);
-        }
-    }
-
-    fn see_fail(
+    fn fail(
         &mut self,
         seen: &Seen<'_>,
-        passed: &[&str],
+        known: &Organizations,
         forwarding: bool,
         ours: &dyn Fn(&str) -> bool,
         works: &dyn Fn(&str, Option<&str>) -> bool,
     ) {
-        for domain in passed {
-            add(&mut self.authenticated_as, organizational(domain), seen.messages);
-        }
+        let passed = dkim_passed(seen).chain(spf_passed(seen)).map(|domain| known.of(domain).into());
+        self.authenticated_as = passed.collect();
+        self.authenticated_as.sort_unstable();
+        self.authenticated_as.dedup();
         let signed = |dkim: &&Dkim| {
             dkim.domain.as_deref().is_some_and(ours) && !matches!(dkim.result.as_deref(), Some("pass" | "none") | None)
         };
@@ -121,31 +107,57 @@ impl Facts {
         let has_signature = signatures.peek().is_some();
         let key_works =
             signatures.any(|dkim| works(dkim.domain.as_deref().unwrap_or_default(), dkim.selector.as_deref()));
-        if has_signature && !key_works {
-            self.fail_key = self.fail_key.saturating_add(seen.messages);
-        }
+        self.key = has_signature && !key_works;
         // Passed on with its envelope as it was, or under an envelope of the forwarder's own. Anything else that has a bad
         // signature of ours was made by somebody who could not sign.
-        let our_envelope = seen.spf.iter().any(|spf| spf.domain.as_deref().is_some_and(ours));
-        let sum = if forwarding {
-            &mut self.fail_forwarded
-        } else if key_works && (our_envelope || !passed.is_empty()) {
-            &mut self.fail_broken
-        } else if !passed.is_empty() {
-            &mut self.fail_authenticated
+        let our_envelope = || seen.spf.iter().any(|spf| spf.domain.as_deref().is_some_and(ours));
+        let passed = !self.authenticated_as.is_empty();
+        self.sum = Some(if forwarding {
+            Sum::FailForwarded
+        } else if key_works && (passed || our_envelope()) {
+            Sum::FailBroken
+        } else if passed {
+            Sum::FailAuthenticated
         } else {
-            &mut self.fail_bare
-        };
-        *sum = sum.saturating_add(seen.messages);
+            Sum::FailBare
+        });
     }
 }
 
-/// Domains for which SPF or DKIM passes, aligned or not.
-fn passed<'a>(seen: &Seen<'a>) -> Vec<&'a str> {
-    let mut domains: Vec<&str> = dkim_passed(seen).chain(spf_passed(seen)).collect();
-    domains.sort_unstable_by_key(|domain| organizational(domain));
-    domains.dedup_by_key(|domain| organizational(domain));
-    domains
+fn survived(seen: &Seen<'_>, ours: &dyn Fn(&str) -> bool) -> bool {
+    let our_envelope = |spf: &Spf| spf.domain.as_deref().is_some_and(ours);
+    let fails = |spf: &Spf| matches!(spf.result.as_deref(), Some("fail" | "softfail" | "neutral" | "none"));
+    seen.spf.iter().all(fails) && seen.spf.iter().any(our_envelope)
+}
+
+impl Facts {
+    /// Adds what messages tell about their source.
+    pub fn see(&mut self, told: &Told, messages: i64) {
+        for (sums, words) in [
+            (&mut self.spf_as, &told.spf_as),
+            (&mut self.dkim_as, &told.dkim_as),
+            (&mut self.authenticated_as, &told.authenticated_as),
+        ] {
+            for word in words {
+                add(sums, word, messages);
+            }
+        }
+        for reason in &told.reasons {
+            add(&mut self.reasons, reason, messages);
+        }
+        let sum = match told.sum {
+            None => None,
+            Some(Sum::PassForwarded) => Some(&mut self.pass_forwarded),
+            Some(Sum::PassSurvived) => Some(&mut self.pass_survived),
+            Some(Sum::FailForwarded) => Some(&mut self.fail_forwarded),
+            Some(Sum::FailBroken) => Some(&mut self.fail_broken),
+            Some(Sum::FailAuthenticated) => Some(&mut self.fail_authenticated),
+            Some(Sum::FailBare) => Some(&mut self.fail_bare),
+        };
+        for sum in sum.into_iter().chain(told.key.then_some(&mut self.fail_key)) {
+            *sum = sum.saturating_add(messages);
+        }
+    }
 }
 
 fn dkim_passed<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
@@ -172,22 +184,24 @@ mod tests {
     use super::*;
 
     fn dkim(domain: &str, result: &str) -> Dkim {
-        Dkim { domain: Some(domain.to_owned()), selector: Some("s1".to_owned()), result: Some(result.to_owned()) }
+        Dkim { domain: Some(domain.into()), selector: Some("s1".into()), result: Some(result.into()) }
     }
 
     fn spf(domain: &str, result: &str) -> Spf {
-        Spf { domain: Some(domain.to_owned()), result: Some(result.to_owned()) }
+        Spf { domain: Some(domain.into()), scope: None, result: Some(result.into()) }
     }
 
     /// How ten failing messages count: forwarded, broken, authenticated, bare; and the key that works nowhere.
     fn check(dkim: &[Dkim], spf: &[Spf], reason: Option<(&str, &str)>, works: bool, expected: [i64; 5]) {
         let reasons: Vec<_> = reason
-            .map(|(kind, comment)| Override { kind: Some(kind.to_owned()), comment: Some(comment.to_owned()) })
+            .map(|(kind, comment)| Reason { kind: Some(kind.into()), comment: Some(comment.into()) })
             .into_iter()
             .collect();
         let mut facts = Facts::default();
-        let seen = Seen { domain: Some("example.com"), pass: Some(false), messages: 10, dkim, spf, reasons: &reasons };
-        facts.see(seen, |domain, selector| works && domain == "mail.example.com" && selector == Some("s1"));
+        let seen = Seen { domain: Some("example.com"), pass: Some(false), dkim, spf, reasons: &reasons };
+        let works_here =
+            |domain: &str, selector: Option<&str>| works && domain == "mail.example.com" && selector == Some("s1");
+        facts.see(&Told::by(seen, &Organizations::default(), works_here), 10);
         let found =
             [facts.fail_forwarded, facts.fail_broken, facts.fail_authenticated, facts.fail_bare, facts.fail_key];
         assert_eq!(found, expected, "{dkim:?} {spf:?} {reason:?} {works}");
@@ -217,19 +231,14 @@ mod tests {
     #[test]
     fn what_passes_and_what_is_not_known() {
         let mut facts = Facts::default();
-        let reasons = [Override { kind: Some("forwarded".to_owned()), comment: None }];
+        let reasons = [Reason { kind: Some("forwarded".into()), comment: None }];
         let (dkim, spf) = ([dkim("example.com", "pass")], [spf("bounces.esp.test", "pass")]);
-        let mut seen = Seen {
-            domain: Some("example.com"),
-            pass: Some(true),
-            messages: 4,
-            dkim: &dkim,
-            spf: &spf,
-            reasons: &reasons,
-        };
-        facts.see(seen, |_, _| true);
+        let mut seen =
+            Seen { domain: Some("example.com"), pass: Some(true), dkim: &dkim, spf: &spf, reasons: &reasons };
+        let known = Organizations::default();
+        facts.see(&Told::by(seen, &known, |_, _| true), 4);
         seen.pass = None;
-        facts.see(seen, |_, _| true);
+        facts.see(&Told::by(seen, &known, |_, _| true), 4);
         assert_eq!((facts.pass_forwarded, facts.fail_forwarded), (4, 0));
         assert_eq!((facts.spf_as, facts.dkim_as.len()), (BTreeMap::from([("esp.test".to_owned(), 8)]), 0));
         assert_eq!(facts.reasons, BTreeMap::from([("forwarded".to_owned(), 8)]));

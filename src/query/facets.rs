@@ -2,6 +2,7 @@
 //! day. One question to the database, whatever the messages are of.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use rusqlite::{Params, Row};
 
@@ -14,9 +15,9 @@ super::row! {
     /// Messages that have all of this in common.
     pub struct Seen {
         /// Policy domain.
-        domain: Option<String>,
+        domain: Option<Arc<str>>,
         /// Domain of the From field.
-        header_from: Option<String>,
+        header_from: Option<Arc<str>>,
         /// Combination of results.
         auth_set: i64,
         /// Combination of override reasons.
@@ -135,7 +136,7 @@ pub(super) fn facets(database: &Database, sql: &str, params: impl Params) -> Res
     Ok(found)
 }
 
-type Key = (Option<String>, Option<String>, Option<String>);
+type Key = (Option<Arc<str>>, Option<Arc<str>>, Option<Arc<str>>);
 type Sums = HashMap<Key, (i64, i64, i64, i64)>;
 
 fn add(sums: &mut Sums, key: Key, row: &Seen, counts: Counts) {
@@ -146,7 +147,7 @@ fn add(sums: &mut Sums, key: Key, row: &Seen, counts: Counts) {
     *last = row.end_at.max(*last);
 }
 
-fn disposition(stored: Option<i64>) -> Option<String> {
+fn disposition(stored: Option<i64>) -> Option<Arc<str>> {
     let word = match stored? {
         0 => "none",
         1 => "quarantine",
@@ -154,16 +155,17 @@ fn disposition(stored: Option<i64>) -> Option<String> {
         3 => "pass",
         _ => return None,
     };
-    Some(word.to_owned())
+    Some(word.into())
 }
 
 /// By most messages first.
 fn sorted(section: &str, sums: Sums) -> Vec<Facet> {
-    let facet = |((name, detail, result), (messages, pass, first_at, last_at))| Facet {
+    let owned = |word: Option<Arc<str>>| word.map(|word| word.as_ref().to_owned());
+    let facet = |((name, detail, result), (messages, pass, first_at, last_at)): (Key, _)| Facet {
         section: section.to_owned(),
-        name,
-        detail,
-        result,
+        name: owned(name),
+        detail: owned(detail),
+        result: owned(result),
         messages,
         dmarc_pass: Some(pass),
         first_at,

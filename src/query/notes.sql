@@ -12,8 +12,9 @@ FROM (SELECT CAST(total(reports) AS INTEGER) AS reports,
      (SELECT count(*) FILTER (WHERE conflict_with IS NOT NULL) AS conflicts,
              count(*) FILTER (WHERE conflict_with IS NULL AND verification = 'failed') AS failed,
              CAST(total(records_seen - records) FILTER (WHERE counted) AS INTEGER) AS rejected_records
-      FROM report
-      WHERE end_at >= :since AND end_at < :until AND kind = 'aggregate'
+      FROM report INDEXED BY report_odd
+      WHERE (conflict_with IS NOT NULL OR verification = 'failed' OR records_seen <> records)
+        AND end_at >= :since AND end_at < :until AND kind = 'aggregate'
         AND (:verified = 0 OR verification = 'verified')
         AND (:domain IS NULL OR domain = (SELECT id FROM text WHERE value = :domain))) r,
      (SELECT count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM complaint_recipient p

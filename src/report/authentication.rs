@@ -5,6 +5,9 @@
 //! (section 5): the server adds them above everything that came in from outside.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::mail::Header;
 
@@ -231,6 +234,38 @@ pub fn organizational(domain: &str) -> &str {
     psl::domain_str(domain).unwrap_or(domain)
 }
 
+/// Organizational domains that were looked up, for whoever asks for the same ones thousands of times.
+#[derive(Debug, Default)]
+pub struct Organizations {
+    /// Which part of each domain it is.
+    known: RefCell<HashMap<Box<str>, Range<usize>>>,
+}
+
+/// More domains than this are not remembered: strangers choose them.
+const MOST_REMEMBERED: usize = 10_000;
+
+impl Organizations {
+    /// As [`organizational`].
+    pub fn of<'a>(&self, domain: &'a str) -> &'a str {
+        let mut known = self.known.borrow_mut();
+        let part = known.get(domain).cloned().unwrap_or_else(|| {
+            let found = organizational(domain);
+            let start = domain.rfind(found).unwrap_or(0);
+            let part = start..start + found.len();
+            if known.len() < MOST_REMEMBERED {
+                known.insert(domain.into(), part.clone());
+            }
+            part
+        });
+        domain.get(part).unwrap_or(domain)
+    }
+
+    /// As [`is_aligned`].
+    pub fn is_aligned(&self, domain: &str, from: &str) -> bool {
+        domain == from || self.of(domain) == self.of(from)
+    }
+}
+
 impl MethodResult {
     /// The value of a property, without quotes.
     pub fn value(&self, ptype: &str, property: &str) -> Option<&str> {
@@ -405,6 +440,27 @@ mod tests {
         check("co.uk", "two.co.uk", false);
         check("mail.example.com", "example.com", true);
         check("badexample.com", "example.com", false);
+    }
+
+    #[test]
+    fn remembered_organizations_are_those_looked_up() {
+        let known = Organizations::default();
+        for domain in [
+            "a.b.example.co.uk",
+            "co.uk",
+            "example.com",
+            "example.com.",
+            "x.github.io",
+            "com",
+            "",
+            ".",
+            "bücher.example",
+        ] {
+            for _ in 0..2 {
+                assert_eq!(known.of(domain), organizational(domain), "{domain}");
+            }
+        }
+        assert!(known.is_aligned("a.example.com", "b.example.com") && !known.is_aligned("a.co.uk", "b.co.uk"));
     }
 
     /// RFC 8601, section 5, and `hostile/mail/m16`.

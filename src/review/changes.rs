@@ -68,8 +68,6 @@ pub fn changes(before: &Review, now: &Review) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::classify::tighten::{Advice, Policy, Standing};
     use crate::classify::{Facts, classify};
@@ -84,7 +82,7 @@ mod tests {
             totals = totals.plus(counts);
             let facts = Facts { counts, fail_bare: *fail, ..Facts::default() };
             let verdict = classify(&facts);
-            judged.push(Judged { ip: (*ip).to_owned(), facts, verdict, fails: BTreeMap::new(), names: None });
+            judged.push(Judged { ip: (*ip).to_owned(), facts, verdict, fails: Vec::new(), names: None });
         }
         let policy = Policy { p: Some(p.to_owned()), ..Policy::default() };
         let standing = Standing { domain: "a.test".to_owned(), policy, ..Standing::default() };

@@ -1,9 +1,14 @@
 //! Many sources on few lines: by provider, domain of their name, or network.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::fmt;
+
+use ipnet::IpNet;
 
 use super::{Judged, network};
-use crate::classify::{Class, Facts, Reason, Verdict};
+use crate::classify::{Class, Facts, Reason, Verdict, classify};
 use crate::query::Counts;
 use crate::report::authentication::organizational;
 
@@ -51,15 +56,16 @@ pub struct Lines {
 
 /// Lines for sources in order; `most` at most, and of every class some.
 pub fn collapse(sources: &[Judged], most: usize) -> Lines {
-    let mut by_class: Vec<Vec<Line>> = Class::ALL.map(|class| lines(sources, class, MANY)).into();
+    let by_class = Class::ALL.map(|class| grouped(sources, class, MANY));
     let sizes: Vec<usize> = by_class.iter().map(Vec::len).collect();
     let mut found = Lines::default();
-    for (lines, room) in by_class.iter_mut().zip(allot(&sizes, most)) {
-        for line in lines.split_off(room.min(lines.len())) {
-            found.addresses_left_out += line.addresses;
-            found.left_out = found.left_out.plus(line.facts.counts);
+    for (groups, room) in by_class.iter().zip(allot(&sizes, most)) {
+        let (shown, left) = groups.split_at(room.min(groups.len()));
+        found.shown.extend(shown.iter().map(Group::line));
+        for group in left {
+            found.addresses_left_out += group.members.len();
+            found.left_out = found.left_out.plus(group.counts);
         }
-        found.shown.append(lines);
     }
     found
 }
@@ -80,71 +86,98 @@ fn allot(sizes: &[usize], most: usize) -> Vec<usize> {
 
 /// What belongs together of one class, on one line each, however few there are.
 pub fn groups(sources: &[Judged], class: Class) -> Vec<Line> {
-    lines(sources, class, 0)
+    grouped(sources, class, 0).iter().map(Group::line).collect()
 }
 
-fn lines(sources: &[Judged], class: Class, many: usize) -> Vec<Line> {
+/// What becomes one line.
+struct Group<'a> {
+    source: Cow<'a, str>,
+    /// In order, the one that fails most first.
+    members: Vec<&'a Judged>,
+    counts: Counts,
+}
+
+fn grouped(sources: &[Judged], class: Class, many: usize) -> Vec<Group<'_>> {
     let members: Vec<&Judged> = sources.iter().filter(|source| source.verdict.class == class).collect();
     if members.len() <= many {
-        return members.into_iter().map(single).collect();
+        return members.into_iter().map(|source| Group::of(common(source), vec![source])).collect();
     }
     // What has another reason has another sentence, and is another line.
-    let mut groups: HashMap<(String, Reason), Vec<&Judged>> = HashMap::new();
+    let mut groups: HashMap<(Common<'_>, Reason), Vec<&Judged>> = HashMap::new();
     for source in members {
         groups.entry((common(source), source.verdict.reason)).or_default().push(source);
     }
-    let mut lines: Vec<Line> = groups.into_iter().map(|((common, _), members)| together(common, &members)).collect();
-    lines.sort_by(|one, other| {
-        let key = |line: &Line| (-line.facts.counts.fail(), -line.facts.counts.messages);
-        key(one).cmp(&key(other)).then_with(|| (&one.source, one.addresses).cmp(&(&other.source, other.addresses)))
+    let mut groups: Vec<Group<'_>> =
+        groups.into_iter().map(|((common, _), members)| Group::of(common, members)).collect();
+    groups.sort_unstable_by(|one, other| {
+        let key = |group: &Group<'_>| (Reverse(group.counts.fail()), Reverse(group.counts.messages));
+        let text = |one: &Group<'_>, other: &Group<'_>| one.source.cmp(&other.source);
+        key(one).cmp(&key(other)).then_with(|| text(one, other)).then(one.members.len().cmp(&other.members.len()))
     });
-    lines
+    groups
+}
+
+impl<'a> Group<'a> {
+    fn of(common: Common<'a>, members: Vec<&'a Judged>) -> Group<'a> {
+        let source = match members.as_slice() {
+            [only] => Cow::Borrowed(only.ip.as_str()),
+            _ => Cow::Owned(common.to_string()),
+        };
+        let counts = members.iter().fold(Counts::default(), |sum, member| sum.plus(member.facts.counts));
+        Group { source, members, counts }
+    }
+
+    fn line(&self) -> Line {
+        let mut members = self.members.iter();
+        let first = members.next();
+        let facts = first.map(|first| first.facts.clone()).unwrap_or_default();
+        let facts = members.fold(facts, |sum, other| sum.plus(&other.facts));
+        Line {
+            source: self.source.clone().into_owned(),
+            name: first.filter(|_| self.members.len() == 1).and_then(|only| only.name()).map(str::to_owned),
+            addresses: self.members.len(),
+            verdict: first.map_or_else(|| classify(&facts), |first| first.verdict),
+            facts,
+        }
+    }
 }
 
 /// What a source has in common with others.
-pub(super) fn common(source: &Judged) -> String {
-    let label = source.facts.label.as_ref().and_then(|label| label.name.clone());
-    let name = || source.facts.names.first().map(|name| organizational(name).to_owned());
-    let network = || network(&source.ip).map(|network| network.to_string());
-    label.or_else(|| source.facts.provider.clone()).or_else(name).or_else(network).unwrap_or_else(|| source.ip.clone())
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Common<'a> {
+    /// The user's name for it, its provider's, or the organisation of its own.
+    Name(&'a str),
+    /// Its network.
+    Network(IpNet),
 }
 
-fn single(source: &Judged) -> Line {
-    Line {
-        source: source.ip.clone(),
-        name: source.name().map(str::to_owned),
-        addresses: 1,
-        facts: source.facts.clone(),
-        verdict: source.verdict,
+impl fmt::Display for Common<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Common::Name(name) => f.write_str(name),
+            Common::Network(network) => write!(f, "{network}"),
+        }
     }
 }
 
-/// Members come in order, the one that fails most first.
-fn together(common: String, members: &[&Judged]) -> Line {
-    let Some((first, others)) = members.split_first() else {
-        let verdict = crate::classify::classify(&Facts::default());
-        return Line { source: common, name: None, addresses: 0, facts: Facts::default(), verdict };
-    };
-    if others.is_empty() {
-        return single(first);
-    }
-    let facts = others.iter().fold(first.facts.clone(), |sum, other| sum.plus(&other.facts));
-    Line { source: common, name: None, addresses: members.len(), facts, verdict: first.verdict }
+/// What a source has in common with others.
+pub(super) fn common(source: &Judged) -> Common<'_> {
+    let label = source.facts.label.as_ref().and_then(|label| label.name.as_deref());
+    let name = || source.facts.names.first().map(|name| organizational(name));
+    let called = label.or(source.facts.provider.as_deref()).or_else(name).map(Common::Name);
+    called.or_else(|| network(&source.ip).map(Common::Network)).unwrap_or(Common::Name(&source.ip))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::classify::classify;
 
     fn judged(ip: &str, pass: i64, fail: i64) -> Judged {
         let mut facts = Facts { fail_bare: fail, ..Facts::default() };
         facts.counts =
             Counts { messages: pass + fail, dmarc_pass: pass, dkim_pass: pass, spf_pass: pass, ..Counts::default() };
         let verdict = classify(&facts);
-        Judged { ip: ip.to_owned(), facts, verdict, fails: BTreeMap::new(), names: None }
+        Judged { ip: ip.to_owned(), facts, verdict, fails: Vec::new(), names: None }
     }
 
     #[test]

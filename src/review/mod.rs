@@ -9,22 +9,25 @@ pub mod single;
 pub mod steps;
 pub mod verdict;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::classify::evidence::{Dkim, Override, Seen, Spf};
+use crate::classify::evidence::{Seen, Told};
 use crate::classify::tighten::{Advice, Fails, Policy, Standing, advise};
 use crate::classify::{Class, Facts, Verdict, classify};
 use crate::providers::{By as KnownBy, Forwards};
-use crate::query::evidence::{self, Evidence, Results};
+use crate::query::evidence::{self, Evidence, Kind};
 use crate::query::names::{self, Names};
 use crate::query::rates::{self, Rate};
-use crate::query::summary::{self, By, Line};
+use crate::query::summary;
 use crate::query::{Counts, Database, Error, Window, extent, labels, policy};
-use crate::report::authentication::is_aligned;
+use crate::report::authentication::{Organizations, is_aligned};
 
+use collapse::Common;
 pub use label::{Subject, parse as subject};
 
 /// Older reports must reach back so far before the window for a source to be told new.
@@ -45,6 +48,9 @@ pub struct Asked<'a> {
     pub now: i64,
 }
 
+/// Failing messages by policy domain.
+pub type Lost = Vec<(Arc<str>, i64)>;
+
 /// One source, judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
@@ -55,9 +61,9 @@ pub struct Judged {
     /// What it is, and why.
     pub verdict: Verdict,
     /// Its failing messages by policy domain.
-    pub fails: BTreeMap<String, i64>,
+    pub fails: Lost,
     /// What DNS said of it, if it was asked.
-    pub names: Option<Names>,
+    pub names: Option<Box<Names>>,
 }
 
 impl Judged {
@@ -119,115 +125,122 @@ impl Review {
 /// As [`Database`].
 pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
     let Asked { window, domain, verified, now } = asked;
-    let found = summary::summary(database, window, domain, verified, By::Source)?;
     let seen = evidence::evidence(database, window, domain, verified)?;
-    let ips: Vec<&str> = found.lines.iter().filter_map(|line| line.key.as_deref()).collect();
-    let mut names = names::of(database, ips.iter().copied())?;
-    let labels = label::Labels::new(labels::labels(database)?);
-    let ours = policy::domains(database)?;
+    let (complaints, complained) = summary::complaints(database, window, domain, verified)?;
+    let mut totals = seen.sources.iter().fold(Counts::default(), |sum, source| sum.plus(source.counts));
+    totals.complaints = complaints;
+    let previous = summary::totals(database, window.previous(), domain, verified)?;
     let oldest = extent::of_reports(database, Some("aggregate"), now)?.oldest;
     let history = oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS));
 
-    let mut facts = gather(&seen);
-    let mut sources: Vec<Judged> = Vec::with_capacity(found.lines.len());
-    for line in found.lines {
-        let Some(ip) = line.key.clone() else { continue };
-        let (mut facts, fails, seen_before) = facts.remove(&ip).unwrap_or_default();
-        complete(&mut facts, &line, history.then_some(seen_before));
-        let names = names.remove(&ip);
-        name(&mut facts, names.as_ref(), &ours);
-        facts.label = labels.of(&ip, &facts);
+    let (gathered, messages) = gather(&seen);
+    let mut names = names::of(database, seen.sources.iter().map(|source| source.id))?;
+    let labels = label::Labels::new(labels::labels(database)?);
+    let ours = policy::domains(database)?;
+    let mut sources: Vec<Judged> = Vec::with_capacity(seen.sources.len());
+    for (source, (mut facts, fails)) in seen.sources.into_iter().zip(gathered) {
+        facts.counts = source.counts;
+        facts.counts.complaints = complained.get(&source.ip).copied().unwrap_or(0);
+        facts.first_at = source.first_at;
+        facts.last_at = source.last_at;
+        facts.seen_before = history.then_some(source.seen_before);
+        let names = names.remove(&source.id).map(Box::new);
+        name(&mut facts, names.as_deref(), &ours);
+        facts.label = labels.of(&source.ip, &facts);
         let verdict = classify(&facts);
-        sources.push(Judged { ip, facts, verdict, fails, names });
+        sources.push(Judged { ip: source.ip, facts, verdict, fails, names });
     }
     neighbours(&mut sources);
-    sources.sort_by(|one, other| {
-        let key = |judged: &Judged| (judged.verdict.class, -judged.facts.counts.fail(), -judged.facts.counts.messages);
-        key(one).cmp(&key(other)).then_with(|| one.ip.cmp(&other.ip))
-    });
-    let domains = domains(policy::policies(database, window, domain, verified)?, &by_domain(&seen), &sources);
+    let sources = in_order(sources);
+    let domains = domains(policy::policies(database, window, domain, verified)?, &messages, &sources);
     let mut rates = rates::rates(database, window, domain, rates::By::Source)?;
     rates.retain(|rate| matches!(rate.verdict(), rates::Verdict::Bad | rates::Verdict::High));
-    Ok(Review { window, totals: found.totals, previous: found.previous, sources, domains, rates })
+    Ok(Review { window, totals, previous, sources, domains, rates })
 }
 
-/// Facts of each address, its failing messages by policy domain, and whether it was seen before.
-type Gathered = HashMap<String, (Facts, BTreeMap<String, i64>, bool)>;
+/// By class, then by most failing messages, then by most messages. The places are sorted and not the sources, which are large.
+fn in_order(sources: Vec<Judged>) -> Vec<Judged> {
+    let key = |judged: &Judged| {
+        let counts = judged.facts.counts;
+        (judged.verdict.class, Reverse(counts.fail()), Reverse(counts.messages))
+    };
+    let mut order: Vec<_> =
+        sources.iter().enumerate().map(|(place, judged)| (key(judged), &*judged.ip, place)).collect();
+    order.sort_unstable();
+    let order: Vec<usize> = order.into_iter().map(|(_, _, place)| place).collect();
+    let mut sources: Vec<Option<Judged>> = sources.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|place| sources.get_mut(place)?.take()).collect()
+}
 
-fn gather(evidence: &Evidence) -> Gathered {
-    let (dkim, spf, reasons) = convert(&evidence.results);
-    let signers = Signers::of(evidence.results.dkim.values().flatten().cloned());
-    let mut gathered = Gathered::new();
-    for row in &evidence.rows {
-        let Some(source) = evidence.sources.get(&row.source) else { continue };
-        let (facts, fails, seen_before) = gathered.entry(source.ip.clone()).or_default();
-        *seen_before = source.seen_before;
-        let of = |set: Option<i64>| set.and_then(|set| reasons.get(&set)).map_or(&[][..], Vec::as_slice);
+/// Messages of policy domains.
+type ByDomain = HashMap<Arc<str>, i64>;
+
+/// The facts of each source in order, with its failing messages by policy domain; and the messages of each domain.
+fn gather(evidence: &Evidence) -> (Vec<(Facts, Lost)>, ByDomain) {
+    let results = &evidence.results;
+    let signers = Signers::of(results.all_dkim());
+    let known = Organizations::default();
+    let tell = |kind: &Kind| {
+        let domain = evidence.domains.get(kind.domain).and_then(Option::as_deref);
         let seen = Seen {
-            domain: row.domain.as_deref(),
-            pass: row.pass,
-            messages: row.messages,
-            dkim: dkim.get(&row.auth_set).map_or(&[][..], Vec::as_slice),
-            spf: spf.get(&row.auth_set).map_or(&[][..], Vec::as_slice),
-            reasons: of(row.reason_set),
+            domain,
+            pass: kind.pass,
+            dkim: results.dkim(kind.auth_set),
+            spf: results.spf(kind.auth_set),
+            reasons: kind.reason_set.map_or(&[], |set| results.reasons(set)),
         };
-        facts.see(seen, |domain, selector| signers.works(domain, selector));
-        if let (Some(false), Some(domain)) = (row.pass, &row.domain) {
-            let sum = fails.entry(domain.clone()).or_default();
-            *sum = sum.saturating_add(row.messages);
+        Told::by(seen, &known, |domain, selector| signers.works(domain, selector))
+    };
+    let told: Vec<Told> = evidence.kinds.iter().map(tell).collect();
+    let mut gathered: Vec<(Facts, Lost)> = evidence.sources.iter().map(|_| Default::default()).collect();
+    let mut messages: Vec<i64> = vec![0; evidence.domains.len()];
+    for seen in &evidence.seen {
+        let place = seen.kind as usize;
+        let (Some(kind), Some(told)) = (evidence.kinds.get(place), told.get(place)) else { continue };
+        let Some((facts, lost)) = gathered.get_mut(seen.source as usize) else { continue };
+        facts.see(told, seen.messages);
+        if let Some(sum) = messages.get_mut(kind.domain) {
+            *sum = sum.saturating_add(seen.messages);
+        }
+        if let (Some(false), Some(Some(domain))) = (kind.pass, evidence.domains.get(kind.domain)) {
+            lose(lost, domain, seen.messages);
         }
     }
-    gathered
+    let domains = evidence.domains.iter().zip(messages);
+    (gathered, domains.filter_map(|(domain, messages)| Some((domain.clone()?, messages))).collect())
+}
+
+/// Adds to the domain's sum. Few sources send as many domains; each domain's text is held once.
+fn lose(lost: &mut Lost, domain: &Arc<str>, messages: i64) {
+    match lost.iter_mut().find(|(known, _)| Arc::ptr_eq(known, domain)) {
+        Some((_, sum)) => *sum = sum.saturating_add(messages),
+        None => lost.push((domain.clone(), messages)),
+    }
 }
 
 /// Keys that verify signatures.
 #[derive(Debug, Default)]
-struct Signers {
-    keys: HashSet<(String, Option<String>)>,
-    domains: HashSet<String>,
+struct Signers<'a> {
+    keys: HashSet<(&'a str, Option<&'a str>)>,
+    domains: HashSet<&'a str>,
 }
 
-impl Signers {
-    fn of(results: impl IntoIterator<Item = evidence::Dkim>) -> Signers {
+impl<'a> Signers<'a> {
+    fn of(results: impl IntoIterator<Item = &'a evidence::Dkim>) -> Signers<'a> {
         let mut signers = Signers::default();
         for dkim in results.into_iter().filter(|dkim| dkim.result.as_deref() == Some("pass")) {
-            let domain = dkim.domain.unwrap_or_default();
-            signers.domains.insert(domain.clone());
-            signers.keys.insert((domain, dkim.selector));
+            let domain = dkim.domain.as_deref().unwrap_or_default();
+            signers.domains.insert(domain);
+            signers.keys.insert((domain, dkim.selector.as_deref()));
         }
         signers
     }
 
     /// Reporters often leave the selector out: then any key of the domain will do.
     fn works(&self, domain: &str, selector: Option<&str>) -> bool {
-        let key = |selector: Option<&str>| self.keys.contains(&(domain.to_owned(), selector.map(str::to_owned)));
+        let key = |selector: Option<&str>| self.keys.contains(&(domain, selector));
         key(selector) || key(None) || (selector.is_none() && self.domains.contains(domain))
     }
-}
-
-/// Results in the words of the classification.
-type Converted = (HashMap<i64, Vec<Dkim>>, HashMap<i64, Vec<Spf>>, HashMap<i64, Vec<Override>>);
-
-fn convert(results: &Results) -> Converted {
-    let dkim = converted(&results.dkim, |row| Dkim {
-        domain: row.domain.clone(),
-        selector: row.selector.clone(),
-        result: row.result.clone(),
-    });
-    let spf = converted(&results.spf, |row| Spf { domain: row.domain.clone(), result: row.result.clone() });
-    let reasons = converted(&results.reasons, |row| Override { kind: row.kind.clone(), comment: row.comment.clone() });
-    (dkim, spf, reasons)
-}
-
-fn converted<A, B>(sets: &HashMap<i64, Vec<A>>, convert: impl Fn(&A) -> B) -> HashMap<i64, Vec<B>> {
-    sets.iter().map(|(set, rows)| (*set, rows.iter().map(&convert).collect())).collect()
-}
-
-fn complete(facts: &mut Facts, line: &Line, seen_before: Option<bool>) {
-    facts.counts = line.counts;
-    facts.first_at = line.first_at;
-    facts.last_at = line.last_at;
-    facts.seen_before = seen_before;
 }
 
 /// What names tell. Only a name that leads back to the address counts: anybody can write any name for his own.
@@ -235,9 +248,8 @@ fn name(facts: &mut Facts, names: Option<&Names>, domains: &[String]) {
     let confirmed = names.and_then(|names| names.name.as_deref());
     facts.names = confirmed.map(str::to_owned).into_iter().collect();
     facts.name_is_ours = confirmed.is_some_and(|name| domains.iter().any(|domain| is_aligned(name, domain)));
-    let words = |words: &BTreeMap<String, i64>| words.keys().cloned().collect::<Vec<_>>();
-    let (spf, dkim) = (words(&facts.spf_as), words(&facts.dkim_as));
-    let known = crate::providers::name(confirmed, spf.iter().map(String::as_str), dkim.iter().map(String::as_str));
+    let (spf, dkim) = (facts.spf_as.keys().map(String::as_str), facts.dkim_as.keys().map(String::as_str));
+    let known = crate::providers::name(confirmed, spf, dkim);
     // Signatures stay on mail that others pass on: they do not tell whose address it is.
     if let Some(known) = known.filter(|known| known.by != KnownBy::Dkim) {
         facts.provider = Some(known.provider.name.clone());
@@ -281,32 +293,29 @@ pub fn network(ip: &str) -> Option<IpNet> {
     Some(IpNet::new(ip, length).ok()?.trunc())
 }
 
-/// Messages of each policy domain.
-fn by_domain(evidence: &Evidence) -> HashMap<&str, i64> {
-    let mut messages: HashMap<&str, i64> = HashMap::new();
-    for row in &evidence.rows {
-        let sum = messages.entry(row.domain.as_deref().unwrap_or_default()).or_default();
-        *sum = sum.saturating_add(row.messages);
-    }
-    messages
-}
+/// What blocks a stricter policy of one domain: what it is called by, how many sources, the first one's name, and what is lost.
+type Blockers<'a> = HashMap<Common<'a>, (usize, &'a str, i64)>;
 
-fn domains(policies: Vec<policy::Policy>, messages: &HashMap<&str, i64>, sources: &[Judged]) -> Vec<Domain> {
-    let one = |found: policy::Policy| {
-        let mut fails = Fails::default();
-        let mut blockers: BTreeMap<String, (usize, &str, i64)> = BTreeMap::new();
-        for source in sources {
-            let Some(lost) = source.fails.get(&found.domain).copied().filter(|lost| *lost > 0) else { continue };
-            fails.add(source.verdict.class, lost);
-            if matches!(source.verdict.class, Class::Fix | Class::New) {
+fn domains(policies: Vec<policy::Policy>, messages: &ByDomain, sources: &[Judged]) -> Vec<Domain> {
+    let mut lost: HashMap<&str, (Fails, Blockers<'_>)> = HashMap::new();
+    for source in sources {
+        let blocks = matches!(source.verdict.class, Class::Fix | Class::New) && !source.fails.is_empty();
+        let common = blocks.then(|| collapse::common(source));
+        for (domain, messages) in source.fails.iter().filter(|(_, messages)| *messages > 0) {
+            let (fails, blockers) = lost.entry(domain).or_default();
+            fails.add(source.verdict.class, *messages);
+            if let Some(common) = common {
                 let first = source.name().unwrap_or(&source.ip);
-                let (count, _, sum) = blockers.entry(collapse::common(source)).or_insert((0, first, 0));
-                (*count, *sum) = (*count + 1, sum.saturating_add(lost));
+                let (count, _, sum) = blockers.entry(common).or_insert((0, first, 0));
+                (*count, *sum) = (*count + 1, sum.saturating_add(*messages));
             }
         }
+    }
+    let one = |found: policy::Policy| {
+        let (fails, blockers) = lost.remove(found.domain.as_str()).unwrap_or_default();
         // One is called by its own name, several by what they have in common.
-        let call = |(common, (count, first, lost)): (String, (usize, &str, i64))| {
-            (if count == 1 { first.to_owned() } else { common }, lost)
+        let call = |(common, (count, first, lost)): (Common<'_>, (usize, &str, i64))| {
+            (if count == 1 { first.to_owned() } else { common.to_string() }, lost)
         };
         let mut blockers: Vec<(String, i64)> = blockers.into_iter().map(call).collect();
         blockers.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
@@ -363,7 +372,7 @@ mod tests {
         let mut facts = Facts { fail_bare: messages - spf_pass, ..Facts::default() };
         facts.counts = Counts { messages, dmarc_pass: spf_pass, spf_pass, ..Counts::default() };
         let verdict = classify(&facts);
-        Judged { ip: ip.to_owned(), facts, verdict, fails: BTreeMap::new(), names: None }
+        Judged { ip: ip.to_owned(), facts, verdict, fails: Vec::new(), names: None }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::label::Labels;
-use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, Signers, convert, name, network};
-use crate::classify::evidence::Seen;
+use super::{HISTORY_SECONDS, Judged, Lost, MOST_NEIGHBOURS, Signers, name, network};
+use crate::classify::evidence::{Seen, Told};
 use crate::classify::{Facts, classify};
 use crate::query::names::{self, Names};
 use crate::query::source::{self, Address, Source};
 use crate::query::{Database, Error, Window, evidence, extent, labels, policy};
+use crate::report::authentication::Organizations;
 
 /// So many names of a group are looked at.
 const MOST_NAMES: usize = 1000;
@@ -33,7 +34,8 @@ pub fn single(database: &Database, window: Window, addresses: &[Address], now: i
     if found.facets.rows.is_empty() && found.complaints.is_empty() {
         return Ok(None);
     }
-    let names = names::of(database, addresses.iter().take(MOST_NAMES).map(|address| address.ip.as_str()))?;
+    let known = names::of(database, addresses.iter().take(MOST_NAMES).map(|address| address.id))?;
+    let names: HashMap<String, Names> = known.into_values().map(|names| (names.source_ip.clone(), names)).collect();
     let ours = policy::domains(database)?;
     let (mut facts, fails) = facts(database, &found)?;
     facts.counts = found.facets.counts;
@@ -53,34 +55,33 @@ pub fn single(database: &Database, window: Window, addresses: &[Address], now: i
         facts.neighbour = neighbour(database, window, &ip, &facts)?;
     }
     let verdict = classify(&facts);
-    let judged = Judged { names: names.get(&ip).cloned(), ip, facts, verdict, fails };
+    let judged = Judged { names: names.get(&ip).cloned().map(Box::new), ip, facts, verdict, fails };
     Ok(Some(Single { judged, found, names }))
 }
 
-fn facts(database: &Database, found: &Source) -> Result<(Facts, BTreeMap<String, i64>), Error> {
+fn facts(database: &Database, found: &Source) -> Result<(Facts, Lost), Error> {
     let results = &found.facets.results;
-    let (dkim, spf, reasons) = convert(results);
     let failed = found.facets.rows.iter().filter(|row| row.pass() == Some(false));
     let domains = failed.flat_map(|row| results.dkim(row.auth_set)).filter_map(|dkim| dkim.domain.as_deref());
-    let signers = Signers::of(evidence::keys(database, domains)?);
+    let keys = evidence::keys(database, domains)?;
+    let (signers, known) = (Signers::of(&keys), Organizations::default());
     let mut facts = Facts::default();
-    let mut fails: BTreeMap<String, i64> = BTreeMap::new();
+    let mut fails: BTreeMap<&str, i64> = BTreeMap::new();
     for row in &found.facets.rows {
         let seen = Seen {
             domain: row.domain.as_deref(),
             pass: row.pass(),
-            messages: row.messages,
-            dkim: dkim.get(&row.auth_set).map_or(&[][..], Vec::as_slice),
-            spf: spf.get(&row.auth_set).map_or(&[][..], Vec::as_slice),
-            reasons: row.reason_set.and_then(|set| reasons.get(&set)).map_or(&[][..], Vec::as_slice),
+            dkim: results.dkim(row.auth_set),
+            spf: results.spf(row.auth_set),
+            reasons: row.reason_set.map_or(&[], |set| results.reasons(set)),
         };
-        facts.see(seen, |domain, selector| signers.works(domain, selector));
+        facts.see(&Told::by(seen, &known, |domain, selector| signers.works(domain, selector)), row.messages);
         if let (Some(false), Some(domain)) = (row.pass(), &row.domain) {
-            let sum = fails.entry(domain.clone()).or_default();
+            let sum = fails.entry(domain).or_default();
             *sum = sum.saturating_add(row.messages);
         }
     }
-    Ok((facts, fails))
+    Ok((facts, fails.into_iter().map(|(domain, messages)| (domain.into(), messages)).collect()))
 }
 
 /// As in a review: who else is in the network of an address that proves nothing.

@@ -4,6 +4,7 @@ use super::collapse::{Line, groups};
 use super::{Judged, Review};
 use crate::classify::{Class, Reason};
 use crate::number;
+use crate::query::Counts;
 use crate::query::rates::{self, Rate};
 
 /// So many are called by name.
@@ -23,7 +24,7 @@ pub struct Outcome {
 /// Sums a review up. Names of sources in it are not sanitized yet.
 pub fn outcome(review: &Review) -> Outcome {
     let of = |class: Class| groups(&review.sources, class);
-    let (mut fix, new, threat) = (of(Class::Fix), of(Class::New), of(Class::Threat));
+    let (mut fix, new) = (of(Class::Fix), of(Class::New));
     // One stray message is listed, and needs nobody.
     fix.retain(|line| {
         line.facts.counts.fail() > 1 || !line.facts.lists.is_empty() || line.verdict.reason == Reason::Labelled
@@ -46,9 +47,7 @@ pub fn outcome(review: &Review) -> Outcome {
         let noun = if new.len() == 1 { "One new source" } else { "New sources" };
         more.push(format!("{noun} to look at: {}.", named(&new)));
     }
-    if !threat.is_empty() {
-        more.push(forged(&threat));
-    }
+    more.extend(forged(review));
     Outcome { verdict, more, action: !fix.is_empty() || !complaints.is_empty() }
 }
 
@@ -64,11 +63,14 @@ fn named(lines: &[Line]) -> String {
     }
 }
 
-fn forged(lines: &[Line]) -> String {
-    let total = |value: fn(&Line) -> i64| lines.iter().fold(0, |sum: i64, line| sum.saturating_add(value(line)));
-    let messages = total(|line| line.facts.counts.fail());
-    let stopped = total(|line| line.facts.counts.quarantine.saturating_add(line.facts.counts.reject)).min(messages);
-    let addresses: usize = lines.iter().map(|line| line.addresses).sum();
+fn forged(review: &Review) -> Option<String> {
+    let (mut all, mut addresses) = (Counts::default(), 0);
+    for source in review.of(Class::Threat) {
+        all = all.plus(source.facts.counts);
+        addresses += 1;
+    }
+    let messages = all.fail();
+    let stopped = all.quarantine.saturating_add(all.reject).min(messages);
     let from = if addresses == 1 { "1 address".to_owned() } else { format!("{addresses} addresses") };
     let noun = number::count(messages, "message");
     let fate = match stopped {
@@ -76,7 +78,7 @@ fn forged(lines: &[Line]) -> String {
         all if all >= messages => "all were quarantined or rejected".to_owned(),
         part => format!("{} were quarantined or rejected", number::grouped(part)),
     };
-    format!("Forged under your name: {noun} from {from}; {fate}.")
+    (addresses > 0).then(|| format!("Forged under your name: {noun} from {from}; {fate}."))
 }
 
 /// A sentence for each source and receiver with more complaints than receivers bear.
@@ -118,11 +120,9 @@ fn complained(review: &Review, rate: &Rate) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::classify::{Facts, classify};
-    use crate::query::{Counts, Window};
+    use crate::query::Window;
 
     fn source(ip: &str, pass: i64, fail: i64, complaints: i64, with: impl FnOnce(&mut Facts)) -> Judged {
         let mut facts = Facts { fail_bare: fail, ..Facts::default() };
@@ -130,7 +130,7 @@ mod tests {
             Counts { messages: pass + fail, dmarc_pass: pass, dkim_pass: pass, complaints, ..Counts::default() };
         with(&mut facts);
         let verdict = classify(&facts);
-        Judged { ip: ip.to_owned(), facts, verdict, fails: BTreeMap::new(), names: None }
+        Judged { ip: ip.to_owned(), facts, verdict, fails: Vec::new(), names: None }
     }
 
     fn rate(ip: &str, compared: i64, messages: i64) -> Rate {

@@ -175,7 +175,7 @@ fn questions_say_what_the_rows_say_whatever_the_window() {
                 }
             }
             let seen = evidence::evidence(&database, window, domain, verified).unwrap();
-            assert_eq!(seen.rows.iter().map(|row| row.messages).sum::<i64>(), sum.0);
+            assert_eq!(seen.seen.iter().map(|seen| seen.messages).sum::<i64>(), sum.0);
             if domain.is_none() && !verified {
                 for (ip, messages, passes) in &plain {
                     let addresses = source::address(&database, ip.parse().unwrap()).unwrap();

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Row, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 
 use super::{Database, Error, Window};
@@ -131,15 +131,27 @@ fn array<T: for<'a> Deserialize<'a>>(text: &str) -> Vec<T> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// What is known of each of these addresses, by the address as it is in `v_record`. Costs a look-up for each that is asked
-/// for, whatever else is stored.
+/// What is known of each of these addresses, by their numbers. Costs a look-up for each that is asked for, whatever else is
+/// stored, and nothing where nothing was ever looked up.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn of<'a>(database: &Database, ips: impl IntoIterator<Item = &'a str>) -> Result<HashMap<String, Names>, Error> {
-    let ips = serde_json::Value::from_iter(ips).to_string();
-    let found = database.rows(include_str!("of.sql"), named_params! {":ips": ips}, Names::read)?;
-    Ok(found.into_iter().map(|names| (names.source_ip.clone(), names)).collect())
+pub fn of(database: &Database, sources: impl IntoIterator<Item = i64>) -> Result<HashMap<i64, Names>, Error> {
+    let look = || -> rusqlite::Result<HashMap<i64, Names>> {
+        let mut found = HashMap::new();
+        let any = include_str!("any.sql");
+        if !database.connection().query_row(any, [], |row| row.get::<_, bool>(0))? {
+            return Ok(found);
+        }
+        let mut statement = database.connection().prepare_cached(include_str!("of.sql"))?;
+        for source in sources {
+            if let Some(names) = statement.query_row([source], Names::read).optional()? {
+                found.insert(source, names);
+            }
+        }
+        Ok(found)
+    };
+    look().map_err(|error| database.explain(error))
 }
 
 super::row! {
@@ -208,14 +220,14 @@ mod tests {
     #[test]
     fn what_is_known_of_an_address() {
         let scratch = scratch(&format!("{FIXTURE}{FOUND}"));
-        let found = of(&scratch.database, ["192.0.2.10", "198.51.100.7", "203.0.113.9", "203.0.113.250"]).unwrap();
+        let found = of(&scratch.database, [1, 2, 3, 99]).unwrap();
         assert_eq!(found.len(), 2, "two were looked up: {found:?}");
-        let google = &found["192.0.2.10"];
+        let google = &found[&1];
         assert_eq!((google.outcome, google.name.as_deref()), (Outcome::Confirmed, Some("mail-1.google.com")));
         assert_eq!((google.asn, google.names.len()), (Some(15169), 2));
         assert_eq!(google.listed.as_deref(), Some(&[][..]), "asked, and not listed");
         assert_eq!(google.provider([], []).map(|named| &*named.provider.name), Some("Google"));
-        let other = &found["198.51.100.7"];
+        let other = &found[&2];
         assert_eq!(other.outcome, Outcome::Failed);
         assert_eq!(other.listed.as_deref().unwrap()[0].list, "zen.example");
         assert_eq!(other.list_errors[0].reason, "refused");

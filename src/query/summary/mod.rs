@@ -88,7 +88,8 @@ pub fn summary(
     let mut totals = lines.iter().fold(Counts::default(), |sum, line| sum.plus(line.counts));
     totals.complaints = incidents(&complaints);
     attribute(&mut lines, &complaints, by);
-    Ok(Summary { domains, totals, previous: totals_of(database, window.previous(), domain, verified)?, lines })
+    let previous = self::totals(database, window.previous(), domain, verified)?;
+    Ok(Summary { domains, totals, previous, lines })
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
@@ -112,7 +113,35 @@ fn of_day(day: Day) -> Line {
     }
 }
 
-fn totals_of(database: &Database, window: Window, domain: Option<&str>, verified: bool) -> Result<Counts, Error> {
+/// Incidents of complaints about mail of a window, as [`summary`] counts them: all, and those of each sending address.
+///
+/// # Errors
+/// As [`Database`].
+pub fn complaints(
+    database: &Database,
+    window: Window,
+    domain: Option<&str>,
+    verified: bool,
+) -> Result<(i64, HashMap<String, i64>), Error> {
+    let params =
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
+    let found = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
+    let all = incidents(&found);
+    let mut sources: HashMap<String, i64> = HashMap::new();
+    for complaint in found {
+        if let Some(ip) = complaint.source_ip {
+            let sum = sources.entry(ip).or_default();
+            *sum = sum.saturating_add(complaint.incidents);
+        }
+    }
+    Ok((all, sources))
+}
+
+/// All messages and complaints of a window together, as [`summary`] counts them.
+///
+/// # Errors
+/// As [`Database`].
+pub fn totals(database: &Database, window: Window, domain: Option<&str>, verified: bool) -> Result<Counts, Error> {
     let params =
         named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
     let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;

@@ -140,6 +140,7 @@ CREATE INDEX report_end ON report (end_at, kind);
 CREATE INDEX report_domain ON report (domain, end_at, records, messages);  -- finds the same report sent under two ids
 CREATE INDEX report_org ON report (org_name, end_at);
 CREATE INDEX report_message ON report (message);
+CREATE INDEX report_odd ON report (end_at) WHERE conflict_with IS NOT NULL OR verification = 'failed' OR records_seen <> records;  -- what a summary leaves out
 CREATE INDEX report_conflict ON report (conflict_with) WHERE conflict_with IS NOT NULL;
 
 -- Domains that aggregate reports named as their policy domain, also where the reports are pruned by now: mail from them is

@@ -1,0 +1,162 @@
+//! One pass over the daily sums of a window.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, named_params};
+
+use super::numbers::{Numbers, Place, once};
+use super::results::{Results, Words};
+use super::{Evidence, Kind, Seen, Source};
+use crate::query::{Counts, Database, Error, Window};
+
+/// So many sums are remembered as they come; then those of one source and kind are taken together.
+const MOST_SINGLE: usize = 500_000;
+
+/// Answers [`super::evidence`].
+pub(super) fn gather(
+    database: &Database,
+    window: Window,
+    domain: Option<&str>,
+    verified: bool,
+) -> Result<Evidence, Error> {
+    let params =
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
+    let mut gathering = Gathering::default();
+    let mut read = || -> rusqlite::Result<()> {
+        let mut statement = database.connection().prepare(include_str!("rows.sql"))?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            gathering.take(row)?;
+        }
+        Ok(())
+    };
+    read().map_err(|error| database.explain(error))?;
+    gathering.finish(database, window.since)
+}
+
+/// Hands on number, text and end of the first period of each of these addresses, in order of their numbers.
+pub(super) fn addresses(
+    database: &Database,
+    ids: impl Iterator<Item = i64>,
+    mut take: impl FnMut(i64, String, Option<i64>),
+) -> Result<(), Error> {
+    let look = || -> rusqlite::Result<()> {
+        let mut statement = database.connection().prepare_cached(include_str!("address.sql"))?;
+        for id in once(ids) {
+            let mut rows = statement.query([id])?;
+            if let Some(row) = rows.next()? {
+                take(id, row.get(0)?, row.get(1)?);
+            }
+        }
+        Ok(())
+    };
+    look().map_err(|error| database.explain(error))
+}
+
+/// An answer that is not whole yet.
+#[derive(Default)]
+struct Gathering {
+    evidence: Evidence,
+    sources: Numbers<u32>,
+    domains: Numbers<usize>,
+    kinds: HashMap<Kind, u32, Place>,
+    /// The source of the row before: those of one source follow one another within a day.
+    last: Option<(i64, u32)>,
+    /// How many there are each once.
+    merged: usize,
+}
+
+impl Gathering {
+    fn take(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
+        let result = |value: i64| (value >= 0).then_some(value == 1);
+        let (dkim, spf) = (result(row.get(4)?), result(row.get(5)?));
+        let (disposition, messages): (i64, i64) = (row.get(6)?, row.get(7)?);
+        let (begin_at, end_at): (i64, i64) = (row.get(8)?, row.get(9)?);
+        let source = self.source(row.get(0)?, begin_at, end_at);
+        if let Some(source) = self.evidence.sources.get_mut(source as usize) {
+            source.counts = source.counts.plus(Counts::of(messages, dkim, spf, Some(disposition)));
+            source.first_at = source.first_at.min(begin_at);
+            source.last_at = source.last_at.max(end_at);
+        }
+        let pass = match (dkim, spf) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        };
+        let domains = self.domains.len();
+        let domain = *self.domains.entry(row.get(1)?).or_insert(domains);
+        let reason_set = Some(row.get(3)?).filter(|set| *set != 0);
+        let kind = self.kind(Kind { domain, auth_set: row.get(2)?, reason_set, pass });
+        self.evidence.seen.push(Seen { source, kind, messages });
+        if self.evidence.seen.len() >= MOST_SINGLE.max(self.merged.saturating_mul(2)) {
+            self.merge();
+        }
+        Ok(())
+    }
+
+    fn source(&mut self, id: i64, begin_at: i64, end_at: i64) -> u32 {
+        match self.last {
+            Some((last, place)) if last == id => return place,
+            _ => {}
+        }
+        let sources = &mut self.evidence.sources;
+        let place = *self.sources.entry(id).or_insert_with(|| {
+            let (ip, counts) = (String::new(), Counts::default());
+            sources.push(Source { id, ip, seen_before: false, counts, first_at: begin_at, last_at: end_at });
+            place(sources.len())
+        });
+        self.last = Some((id, place));
+        place
+    }
+
+    fn kind(&mut self, kind: Kind) -> u32 {
+        let kinds = &mut self.evidence.kinds;
+        *self.kinds.entry(kind).or_insert_with(|| {
+            kinds.push(kind);
+            place(kinds.len())
+        })
+    }
+
+    /// Takes together what has all in common.
+    fn merge(&mut self) {
+        let seen = &mut self.evidence.seen;
+        seen.sort_unstable();
+        seen.dedup_by(|next, first| {
+            let same = (next.source, next.kind) == (first.source, first.kind);
+            if same {
+                first.messages = first.messages.saturating_add(next.messages);
+            }
+            same
+        });
+        self.merged = seen.len();
+    }
+
+    /// Looks up what the numbers stand for.
+    fn finish(self, database: &Database, since: i64) -> Result<Evidence, Error> {
+        let Gathering { mut evidence, sources, domains, kinds, .. } = self;
+        drop(kinds);
+        addresses(database, sources.keys().copied(), |id, ip, first_at| {
+            let source = sources.get(&id).and_then(|place| evidence.sources.get_mut(*place as usize));
+            if let Some(source) = source {
+                source.ip = ip;
+                source.seen_before = first_at.is_some_and(|first_at| first_at < since);
+            }
+        })?;
+        let mut words = Words::default();
+        evidence.domains = vec![None; domains.len()];
+        for (id, place) in domains {
+            let text = words.text(database.connection(), Some(id).filter(|id| *id != 0));
+            if let Some(domain) = evidence.domains.get_mut(place) {
+                *domain = text.map_err(|error| database.explain(error))?;
+            }
+        }
+        let auth_sets = evidence.kinds.iter().map(|kind| kind.auth_set);
+        evidence.results = Results::of(database, auth_sets, evidence.kinds.iter().filter_map(|kind| kind.reason_set))?;
+        Ok(evidence)
+    }
+}
+
+/// The place of the last of so many. There are never as many as 2^32: each takes more than a byte.
+fn place(count: usize) -> u32 {
+    u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX)
+}
