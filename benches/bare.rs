@@ -69,8 +69,9 @@ impl<'a> Bare<'a> {
             auth_set: prepare("INSERT INTO auth_set (digest) VALUES (?)"),
             forwarding: 1,
             message: prepare(
-                "INSERT INTO message (sha256, origin, seen_at, bytes, outcome, message_id, from_address, subject, sent_at, auth)
-                 VALUES (?, ?, ?, 3000, 'stored', ?, ?, ?, ?, 'none')",
+                "INSERT INTO message (sha256, folder, origin, seen_at, bytes, outcome, message_id, from_address, subject,
+                   sent_at, auth)
+                 VALUES (?, ?, ?, ?, 3000, 'stored', ?, ?, ?, ?, 'none')",
             ),
             report: prepare(
                 "INSERT INTO report (kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at,
@@ -96,11 +97,12 @@ impl<'a> Bare<'a> {
         let Head { org_name, org_email, report_id, domain, begin_at, end_at } = head;
         // As the store makes them: the end of the period first, and half digests.
         let identity = [&end_at.to_be_bytes()[..], &digest[..16]].concat();
-        let origin = format!("imap://reports/INBOX;uidvalidity=1690000000;uid={number}");
+        let folder = self.text.id("imap://reports/INBOX;uidvalidity=1690000000;uid=");
+        let origin = number.to_string();
         let subject = format!("Report Domain: {domain} Submitter: receiver.example Report-ID: <{report_id}>");
         let message_id = format!("{report_id}@receiver.example");
         let (org_name, org_email, domain) = (self.text.id(org_name), self.text.id(org_email), self.text.id(domain));
-        let message = params![digest, origin, end_at, message_id, org_email, subject, end_at];
+        let message = params![digest, folder, origin, end_at, message_id, org_email, subject, end_at];
         let message = self.message.insert(message).expect("message");
         let (records, messages) = (rows.len() as i64, rows.iter().map(|row| row.messages).sum::<i64>());
         let values = params![

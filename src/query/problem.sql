@@ -1,5 +1,5 @@
 -- One problem, with the first bytes of what could not be read.
-SELECT p.id, p.message, m.origin, p.part, p.code, p.reason, p.declared_type, p.found_type, p.file_name, p.bytes, p.seen_at,
+SELECT p.id, p.message, coalesce((SELECT value FROM text WHERE text.id = m.folder), '') || m.origin AS origin, p.part, p.code, p.reason, p.declared_type, p.found_type, p.file_name, p.bytes, p.seen_at,
        p.solved_at, m.subject, f.value AS from_address,
        EXISTS (SELECT 1 FROM kept_message k WHERE k.message = p.message) AS kept, p.head
 FROM problem p JOIN message m ON m.id = p.message LEFT JOIN text f ON f.id = m.from_address

@@ -62,14 +62,22 @@ pub fn insert(
 ) -> rusqlite::Result<i64> {
     let none = MailHead::default();
     let mail = head.unwrap_or(&none);
+    let origin = arrival.origin.to_string();
+    // One that could not be taken is found again by the whole of it.
+    let (folder, rest) = match sha256 {
+        Some(_) => split(&origin),
+        None => (None, origin.as_str()),
+    };
+    let folder = strings.text_of(connection, folder)?;
     connection
         .prepare_cached(
-            "INSERT INTO message (sha256, origin, seen_at, received_at, bytes, outcome, message_id, from_address, subject, \
-             sent_at, auth, auth_domain, auth_results) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO message (sha256, folder, origin, seen_at, received_at, bytes, outcome, message_id, from_address, subject, \
+             sent_at, auth, auth_domain, auth_results) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .insert(params![
             sha256,
-            arrival.origin.to_string(),
+            folder,
+            rest,
             arrival.seen_at,
             arrival.received_at,
             bytes as i64,
@@ -90,4 +98,36 @@ pub fn finish(connection: &Connection, id: i64, outcome: Outcome, reason: Option
         .prepare_cached("UPDATE message SET outcome = ?2, reason = ?3 WHERE id = ?1")?
         .execute(params![id, outcome.as_str(), reason])
         .map(|_| ())
+}
+
+/// What an origin has in common with those beside it, and the rest.
+fn split(origin: &str) -> (Option<&str>, &str) {
+    let end = match origin.starts_with("imap://") {
+        true => origin.rfind(";uid=").map(|at| at + ";uid=".len()),
+        false => origin.rfind('/').map(|at| at + 1),
+    };
+    match end.and_then(|end| origin.split_at_checked(end)) {
+        Some((folder, rest)) => (Some(folder), rest),
+        None => (None, origin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn origins_share_their_folder() {
+        for (origin, folder, rest) in [
+            ("/mail/new/1.M1P1", Some("/mail/new/"), "1.M1P1"),
+            ("/mail/a.mbox#3", Some("/mail/"), "a.mbox#3"),
+            ("a.eml", None, "a.eml"),
+            ("imap://a/INBOX;uidvalidity=1;uid=7", Some("imap://a/INBOX;uidvalidity=1;uid="), "7"),
+            ("imap://a/odd;uid=2/x;uidvalidity=1;uid=7", Some("imap://a/odd;uid=2/x;uidvalidity=1;uid="), "7"),
+            ("/ünder/é", Some("/ünder/"), "é"),
+            ("", None, ""),
+        ] {
+            assert_eq!(split(origin), (folder, rest));
+        }
+    }
 }

@@ -116,6 +116,7 @@ const LEFT_OVER: &str = "
     INSERT OR IGNORE INTO used SELECT org_name FROM report WHERE org_name IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT org_email FROM report WHERE org_email IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT from_address FROM message WHERE from_address IS NOT NULL;
+    INSERT OR IGNORE INTO used SELECT folder FROM message WHERE folder IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT domain FROM report WHERE domain IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT domain FROM policy_domain;
     INSERT OR IGNORE INTO used SELECT org_name FROM daily_reporter WHERE EXISTS (SELECT 1 FROM summed_report);
@@ -395,7 +396,7 @@ fn prune_problems(connection: &Connection, age: Age, pruned: &mut Pruned) -> rus
 
 fn prune_messages(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusqlite::Result<()> {
     let sql = format!(
-        "UPDATE message SET pruned_at = :now, origin = CASE WHEN sha256 IS NULL THEN origin ELSE 'pruned' END, reason = NULL, \
+        "UPDATE message SET pruned_at = :now, folder = NULL, origin = CASE WHEN sha256 IS NULL THEN origin ELSE 'pruned' END, reason = NULL, \
          message_id = NULL, from_address = NULL, subject = NULL, auth_results = NULL WHERE id IN ({MESSAGES} LIMIT {BATCH})"
     );
     let times: [(&str, &i64); 2] = [(":before", &age.before), (":now", &age.now)];

@@ -51,7 +51,7 @@ impl Store {
         let read = || {
             self.connection
                 .prepare_cached(
-                    "SELECT origin, (SELECT bytes FROM kept_message k WHERE k.message = m.id) FROM message m WHERE id = ?1",
+                    "SELECT coalesce((SELECT value FROM text WHERE text.id = folder), '') || origin, (SELECT bytes FROM kept_message k WHERE k.message = m.id) FROM message m WHERE id = ?1",
                 )?
                 .query_row(params![message], |row| {
                     let packed: Option<Vec<u8>> = row.get(1)?;

@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn counts_too_large_to_add_leave_an_answer() {
-        let rows = "INSERT INTO message VALUES (1, NULL, 'x', 0, 0, 0, 'stored', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+        let rows = "INSERT INTO message (id, origin, seen_at, bytes, outcome) VALUES (1, 'x', 0, 0, 'stored');
             INSERT INTO report (id, kind, message, part, report_id, begin_at, end_at, identity, content_hash)
               VALUES (1, 'aggregate', 1, '', 'r', 0, 100, x'00', x'00');
             INSERT INTO address (id, ip) VALUES (1, '192.0.2.1');

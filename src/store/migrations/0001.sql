@@ -31,7 +31,10 @@ CREATE TABLE address (
 CREATE TABLE message (
   id            INTEGER PRIMARY KEY,
   sha256        BLOB UNIQUE CHECK (length(sha256) = 32),  -- of the bytes as taken; NULL only where they could not be taken
-  origin        TEXT NOT NULL,           -- where it was first seen: a path, or imap://account/folder;uidvalidity=V;uid=U
+  -- Where it was first seen: a path, or imap://account/folder;uidvalidity=V;uid=U. What many have in common, up to the last `/` or
+  -- `;uid=`, is in `folder`; where that is NULL, all of it is in `origin`.
+  folder        INTEGER REFERENCES text (id),
+  origin        TEXT NOT NULL,           -- the rest of it
   seen_at       INTEGER NOT NULL,        -- when it was kept
   received_at   INTEGER,                 -- when the server got it (IMAP INTERNALDATE)
   bytes         INTEGER NOT NULL,        -- its size
@@ -685,7 +688,7 @@ SELECT r.id, r.kind, org.value AS org_name, mail.value AS org_email, r.report_id
        r.records_seen, r.records_seen - r.records AS records_rejected, r.conflict_with,
        a.p, a.sp, a.np, a.adkim, a.aspf, a.pct, a.fo, a.testing, a.discovery_method,
        a.version, a.namespace, a.generator, r.extra_contact_info, a.errors,
-       m.origin, r.part, m.seen_at, m.auth, m.auth_domain, r.verification, r.counted
+       coalesce((SELECT value FROM text WHERE text.id = m.folder), '') || m.origin AS origin, r.part, m.seen_at, m.auth, m.auth_domain, r.verification, r.counted
 FROM report r
 JOIN message m ON m.id = r.message
 LEFT JOIN text org ON org.id = r.org_name
@@ -733,7 +736,7 @@ SELECT c.id, c.feedback_type, c.provider, s.ip AS source_ip, c.arrived_at, c.inc
        (SELECT coalesce(sum(w.times), 0) FROM warning w WHERE w.complaint = c.id) AS warnings,
        c.about_us, c.trust_reason, c.provider_source, c.user_agent, c.subject, c.sent_at, c.list_id,
        c.reported_domains, c.reported_uris, c.dkim_signatures, c.cfbl_feedback_id, c.source_ip_via,
-       m.origin, m.seen_at, p.identity AS recipient_identity, coalesce(p.decision, 'never') AS decision,
+       coalesce((SELECT value FROM text WHERE text.id = m.folder), '') || m.origin AS origin, m.seen_at, p.identity AS recipient_identity, coalesce(p.decision, 'never') AS decision,
        p.decision_reason, c.trusted_by, c.not_ours
 FROM complaint c
 JOIN message m ON m.id = c.message
@@ -747,7 +750,8 @@ SELECT b.id, p.at, p.class, p.action, p.code AS status, p.address AS recipient, 
        p.via AS recipient_via, p.reported, p.final_recipient, p.diagnostic, p.remote_mta, b.reporting_mta,
        s.ip AS source_ip, hf.value AS header_from, b.message_id, p.trusted, p.trust_reason, p.decision, p.decision_reason, b.about_us, b.provider,
        b.arrived_at, b.told_at, p.last_attempt_at, p.will_retry_until, b.subject, b.sent_at, b.list_id, b.dkim_signatures,
-       (SELECT coalesce(sum(w.times), 0) FROM warning w WHERE w.bounce = b.id) AS warnings, m.origin, m.seen_at
+       (SELECT coalesce(sum(w.times), 0) FROM warning w WHERE w.bounce = b.id) AS warnings,
+       coalesce((SELECT value FROM text WHERE text.id = m.folder), '') || m.origin AS origin, m.seen_at
 FROM bounce b
 JOIN message m ON m.id = b.message
 JOIN bounce_recipient p ON p.bounce = b.id
@@ -785,7 +789,8 @@ WHERE e.kind <> 'lift'
 
 -- The ledger.
 CREATE VIEW v_message AS
-SELECT id, lower(hex(sha256)) AS sha256, origin, seen_at, bytes, outcome, reason, received_at, message_id,
+SELECT id, lower(hex(sha256)) AS sha256,
+       coalesce((SELECT value FROM text WHERE text.id = folder), '') || origin AS origin, seen_at, bytes, outcome, reason, received_at, message_id,
        (SELECT value FROM text WHERE text.id = from_address) AS from_address, subject, sent_at, auth, auth_domain
 FROM message;
 
