@@ -29,7 +29,8 @@ pub struct Advice {
 /// After so long a connection counts as steady; that it ends then is nothing strange.
 const STEADY: Duration = Duration::from_secs(60);
 /// The first pause and the longest, by what went wrong: a network comes back by itself; a server that breaks the protocol
-/// may be mended; but logins that are refused again and again get an account locked.
+/// may be mended, and so may a folder that is missing or a certificate; but logins that are refused again and again get an
+/// account locked.
 const NETWORK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 const SERVER: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(1800));
 const PERSON: (Duration, Duration) = (Duration::from_secs(900), Duration::from_secs(3600));
@@ -75,7 +76,7 @@ impl Health {
         self.failures = self.failures.saturating_add(1);
         let (first, longest) = match status {
             Status::Temporary => NETWORK,
-            Status::Permission | Status::Configuration => PERSON,
+            Status::Permission => PERSON,
             _ => SERVER,
         };
         let factor = 1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
@@ -120,7 +121,7 @@ mod tests {
         };
         check(Status::Temporary, &[1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         check(Status::Permission, &[900, 1800, 3600, 3600]);
-        check(Status::Configuration, &[900]);
+        check(Status::Configuration, &[60, 120, 240, 480, 960, 1800, 1800]);
         check(Status::Protocol, &[60, 120]);
     }
 
