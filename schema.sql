@@ -433,7 +433,7 @@ CREATE TABLE tls_failure (
 CREATE TABLE complaint (
   id                     INTEGER PRIMARY KEY,
   message                INTEGER NOT NULL REFERENCES message (id),
-  identity               BLOB NOT NULL UNIQUE,  -- digest of type, original Message-ID and recipients, else of the fields
+  identity               BLOB NOT NULL UNIQUE,  -- half a digest of type, original Message-ID and recipients, else of the fields
   feedback_type          TEXT NOT NULL,  -- Feedback-Type, lower case; unknown words as sent
   provider               TEXT,           -- who runs the feedback loop
   provider_source        TEXT,           -- Source of a shared loop, as sent
@@ -489,9 +489,11 @@ CREATE TABLE complaint_recipient (
   identity  TEXT NOT NULL DEFAULT 'reported' CHECK (identity IN ('reported', 'subscribed')),  -- stated by the provider, or known from a send log, a token or a matched hash
   decision  TEXT NOT NULL DEFAULT 'never' CHECK (decision = 'suppress' OR decision = 'pending' OR decision = 'never'),  -- what follows; pending: a person has to decide
   decision_reason TEXT,                  -- why not suppressed, for people
+  scope     TEXT,                        -- pending: what a suppression would be limited to, as suppression_event.scope; else NULL
   PRIMARY KEY (complaint, ordinal)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX complaint_recipient_folded ON complaint_recipient (folded) WHERE folded IS NOT NULL;
+-- Who is suppressed is found by the event.
+CREATE INDEX complaint_recipient_folded ON complaint_recipient (folded) WHERE decision <> 'suppress' AND folded IS NOT NULL;
 CREATE INDEX complaint_recipient_pending ON complaint_recipient (complaint) WHERE decision = 'pending';
 CREATE INDEX complaint_recipient_hashed ON complaint_recipient (complaint, spelled) WHERE status = 'hashed';
 
@@ -500,7 +502,7 @@ CREATE INDEX complaint_recipient_hashed ON complaint_recipient (complaint, spell
 CREATE TABLE bounce (
   id                   INTEGER PRIMARY KEY,
   message              INTEGER NOT NULL REFERENCES message (id),
-  identity             BLOB NOT NULL UNIQUE,  -- digest of what it tells
+  identity             BLOB NOT NULL UNIQUE,  -- half a digest of what it tells
   provider             TEXT,             -- who tells it, where that is no mail server
   reporting_mta        TEXT,
   original_envelope_id TEXT,
@@ -547,6 +549,7 @@ CREATE TABLE bounce_recipient (
   trusted_by       TEXT CHECK (trusted_by = 'mail' OR trusted_by = 'reserved' OR trusted_by = 'token' OR trusted_by = 'log'),  -- what proves it: the server that wrote it, the account, a signed return path, the send log; NULL where nothing does
   decision         TEXT NOT NULL DEFAULT 'never' CHECK (decision = 'suppress' OR decision = 'pending' OR decision = 'never'),  -- what follows; pending: a person has to decide
   decision_reason  TEXT,                 -- why not suppressed, for people
+  scope            TEXT,                 -- pending: what a suppression would be limited to, as suppression_event.scope; else NULL
   fields           TEXT NOT NULL,        -- its fields in order, JSON array of [name, value]
   PRIMARY KEY (bounce, ordinal)
 ) STRICT, WITHOUT ROWID;

@@ -137,7 +137,7 @@ fn bare(mbox: &Path, database: &Path) {
             let origin = format!("/var/mail/complaints.mbox#{number}");
             let row = message.insert(params![digest, origin, mail.len() as i64]).expect("a row");
             let id = format!("issue-31.{number}@mailer.example");
-            let row = complaint.insert(params![row, digest, number, id, fields]).expect("a row");
+            let row = complaint.insert(params![row, &digest[..16], number, id, fields]).expect("a row");
             person.insert(params![row, address]).map(|_| ()).expect("a row");
             event.insert(params![address, number, row]).map(|_| ()).expect("a row");
         }

@@ -62,7 +62,7 @@ pub struct MailHead {
     pub auth_failed: bool,
     /// The header fields that say so, at most 8 KiB.
     pub auth_results: Option<String>,
-    /// Its trace fields say that our own server wrote it: nobody handed it in from outside.
+    /// Of a bounce: its trace fields say that our own server wrote it, and nobody handed it in from outside.
     pub own_server: bool,
 }
 
@@ -241,10 +241,23 @@ impl<'a> Reader<'a> {
         };
         self.around.extend(mail.warnings.iter().cloned());
         let Some(root) = mail.entities.first() else { return };
-        if self.reading.head.is_none() {
+        let outermost = self.reading.head.is_none();
+        if outermost {
             self.reading.head = Some(head(root, self.settings));
         }
-        if self.feedback(&mail, message, at) {
+        self.content(&mail, message, at, depth);
+        // Only of bounces it matters who wrote them.
+        let bounces = || self.reading.found.iter().any(|found| matches!(found.item, Item::Bounce(_)));
+        if outermost
+            && let Some(id) = self.settings.authserv_id.as_deref().filter(|_| bounces())
+            && let Some(head) = &mut self.reading.head
+        {
+            head.own_server = trace::is_own(&root.headers, id);
+        }
+    }
+
+    fn content(&mut self, mail: &Mail<'_>, message: &[u8], at: &str, depth: usize) {
+        if self.feedback(mail, message, at) {
             return;
         }
         for entity in mail.entities.iter().filter(|entity| entity.kind == Kind::Leaf) {
@@ -461,15 +474,15 @@ fn whole(content: Content<'_>, _limits: &Limits) -> Result<Vec<u8>, Refusal> {
 
 /// What the ledger keeps of a mail's header.
 fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
-    let authentication = authentication::assess(&root.headers, settings.authserv_id.as_deref());
+    let authors = root.header("from").map(|value| address::mailboxes(&value)).unwrap_or_default();
+    let authentication = authentication::assess_from(&root.headers, &authors, settings.authserv_id.as_deref());
     let (auth, auth_domain) = match authentication.verdict {
         Verdict::Pass(domain) => (Auth::Pass, Some(domain)),
         Verdict::Fail => (Auth::Fail, None),
         Verdict::None => (Auth::None, None),
     };
-    let first = |name: &str| {
-        let people = root.header(name).map(|value| address::mailboxes(&value));
-        let usable = people.into_iter().flatten().find_map(|mailbox| mailbox.address.ok());
+    let first = |people: &[address::Mailbox]| {
+        let usable = people.iter().find_map(|mailbox| mailbox.address.as_ref().ok());
         usable.map(|address| bounded(&address.canonical()))
     };
     MailHead {
@@ -477,8 +490,8 @@ fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
             .header("message-id")
             .map(|id| bounded(id.trim_matches(['<', '>', ' '])))
             .filter(|id| !id.is_empty()),
-        from_address: first("from"),
-        to: first("to"),
+        from_address: first(&authors),
+        to: root.header("to").and_then(|value| first(&address::mailboxes(&value))),
         subject: root.header_decoded("subject").map(|subject| bounded(&subject)),
         sent_at: root.header("date").and_then(|date| date::mail(&date)),
         auth,
@@ -486,7 +499,7 @@ fn head(root: &Entity<'_>, settings: &Settings) -> MailHead {
         from_domain: authentication.from_domain,
         auth_failed: authentication.failed,
         auth_results: Some(authentication.fields.join("\n")).filter(|fields| !fields.is_empty()),
-        own_server: settings.authserv_id.as_deref().is_some_and(|id| trace::is_own(&root.headers, id)),
+        own_server: false,
     }
 }
 

@@ -220,7 +220,7 @@ pub fn is_message(bytes: &[u8]) -> bool {
         let content = lines.content(line);
         match name_length(content) {
             Some(length) => {
-                let name = String::from_utf8_lossy(&content[..length]);
+                let name = super::lossy(&content[..length]);
                 // The fields of a feedback report (RFC 5965) stand in a block of their own, some of them under names
                 // that mail has too.
                 if name.eq_ignore_ascii_case("feedback-type") {

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::problem::{Refusal, Warning};
 
 pub use header::is_message;
-pub use raw::Raw;
+pub use raw::{Raw, lossy};
 
 /// A message taken apart: every entity in the order met, the message itself first.
 #[derive(Debug)]

@@ -41,10 +41,15 @@ impl<'a> Raw<'a> {
     /// A part of these bytes as text, invalid UTF-8 replaced.
     pub(super) fn text(&self, range: Range<usize>) -> Cow<'a, str> {
         match self.slice(range) {
-            Raw::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-            owned => Cow::Owned(String::from_utf8_lossy(&owned).into_owned()),
+            Raw::Borrowed(bytes) => lossy(bytes),
+            owned => Cow::Owned(lossy(&owned).into_owned()),
         }
     }
+}
+
+/// Text, with U+FFFD in place of what is not UTF-8: as `String::from_utf8_lossy`, which is slow where nothing is wrong.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 impl Deref for Raw<'_> {

@@ -285,7 +285,7 @@ fn entity<'a>(headers: Vec<Header<'a>>, path: String, parent: Option<usize>, dig
         .and_then(|value| parameter(&content_type(&value).1, "filename"))
         .or_else(|| parameter(&parameters, "name"))
         .map(|name| if name.len() > FILE_NAME_BYTES { name } else { header::decode_words(&name) })
-        .map(|name| name.replace('\0', "\u{fffd}"));
+        .map(|name| if name.contains('\0') { name.replace('\0', "\u{fffd}") } else { name });
     Entity {
         path,
         parent,
@@ -315,8 +315,10 @@ fn content_type(value: &str) -> (Option<String>, Vec<(String, String)>) {
 
 /// The token a value begins with, in lower case.
 fn token(value: &str) -> String {
-    let is_token = |char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char);
-    value.trim().chars().take_while(|&char| is_token(char)).map(|char| char.to_ascii_lowercase()).collect()
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let value = value.trim();
+    let length = value.bytes().take_while(is_token).count();
+    value.get(..length).unwrap_or_default().to_ascii_lowercase()
 }
 
 fn parameter(parameters: &[(String, String)], name: &str) -> Option<String> {

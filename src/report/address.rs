@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use idna::AsciiDenyList;
 
 use super::text::{split_outside_quotes, unquoted, without_comments};
@@ -23,6 +24,16 @@ pub struct Address {
     pub local: String,
     /// The domain as lower-case A-labels, or an address literal as sent.
     pub domain: String,
+}
+
+/// What a canonical address is matched by: itself in lower case and, beyond ASCII, in Unicode's normalization form C, so that
+/// `é` is one letter however it was typed (RFC 6532, section 3.1; case before form as in RFC 8265, section 3.3.2). It is
+/// compared and never written: a server may heed what is folded here (RFC 5321, section 2.4).
+pub fn folded(address: &str) -> String {
+    if address.is_ascii() {
+        return address.to_ascii_lowercase();
+    }
+    ComposingNormalizerBorrowed::new_nfc().normalize(&address.to_lowercase()).into_owned()
 }
 
 /// Why a text is not one address.
@@ -116,9 +127,9 @@ impl Address {
         format!("{}@{}", self.local, self.domain)
     }
 
-    /// The canonical form in lower case: what addresses are matched by.
+    /// What it is matched by; see [`folded`].
     pub fn folded(&self) -> String {
-        self.canonical().to_lowercase()
+        folded(&self.canonical())
     }
 
     /// Whether the domain is an address literal (`[192.0.2.1]`), which no list holds and no export may name.
@@ -355,6 +366,18 @@ fn is_unprintable(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_matched() {
+        let check = |address: &str, expected: &str| assert_eq!(folded(address), expected, "{address}");
+        check("User.Name+Tag@isp.example", "user.name+tag@isp.example");
+        check("\"A b\"@isp.example", "\"a b\"@isp.example");
+        check("JOS\u{c9}@isp.example", "jos\u{e9}@isp.example");
+        check("jose\u{301}@isp.example", "jos\u{e9}@isp.example");
+        // Other letters that only look or sound alike stay what they are: form C, not KC, and no folding of sharp s.
+        check("\u{fb01}n@isp.example", "\u{fb01}n@isp.example");
+        check("stra\u{df}e@isp.example", "stra\u{df}e@isp.example");
+    }
 
     #[test]
     fn one_address_in_the_forms_fields_use() {

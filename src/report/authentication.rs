@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::mail::Header;
 
-use super::address;
+use super::address::{self, Mailbox};
 use super::text::{split_outside, split_outside_quotes, unquoted, without_comments, without_nul};
 
 /// Bytes of trusted fields that are handed on to be kept.
@@ -110,9 +110,16 @@ pub struct Authentication {
 
 /// Judges a mail by its header fields. `authserv_id` names the user's own server; without one nothing can be believed.
 pub fn assess(headers: &[Header<'_>], authserv_id: Option<&str>) -> Authentication {
+    let from = headers.iter().find(|header| is_from(header));
+    let authors = from.map(|field| address::mailboxes(&unfolded(&field.value))).unwrap_or_default();
+    assess_from(headers, &authors, authserv_id)
+}
+
+/// The same where the mailboxes of the first `From` field have been read already.
+pub fn assess_from(headers: &[Header<'_>], authors: &[Mailbox], authserv_id: Option<&str>) -> Authentication {
     let fields = authserv_id.map_or_else(Vec::new, |id| trusted_fields(headers, id));
     let (fields, parsed): (Vec<String>, Vec<AuthenticationResults>) = fields.into_iter().unzip();
-    let from_domain = sole_from_domain(headers);
+    let from_domain = sole_from_domain(headers, authors);
     let verdict = match &from_domain {
         _ if fields.is_empty() => Verdict::None,
         Some(from) => verdict(&parsed, from),
@@ -287,15 +294,16 @@ impl MethodResult {
 }
 
 /// The domain of the one address in the one `From` field; `None` where there are several, which nobody can vouch for.
-pub fn sole_from_domain(headers: &[Header<'_>]) -> Option<String> {
-    let mut fields = headers.iter().filter(|header| header.name.trim().eq_ignore_ascii_case("from"));
-    let field = fields.next()?;
-    if fields.next().is_some() {
-        return None;
+fn sole_from_domain(headers: &[Header<'_>], authors: &[Mailbox]) -> Option<String> {
+    let fields = headers.iter().filter(|header| is_from(header)).count();
+    match authors {
+        [author] if fields == 1 => author.address.as_ref().ok().map(|address| address.domain.clone()),
+        _ => None,
     }
-    let mut people = address::mailboxes(&unfolded(&field.value)).into_iter();
-    let person = people.next()?;
-    people.next().is_none().then_some(person.address.ok()?.domain)
+}
+
+fn is_from(header: &Header<'_>) -> bool {
+    header.name.trim().eq_ignore_ascii_case("from")
 }
 
 fn unfolded(value: &str) -> String {

@@ -9,31 +9,32 @@ pub(super) fn without_comments(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
-    let (mut depth, mut quoted) = (0usize, false);
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => {
-                let next = chars.next();
+    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
+    // Where what is to be copied next begins; of no meaning within a comment.
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' if depth == 0 => quoted = !quoted,
+            b'(' if !quoted => {
                 if depth == 0 {
-                    out.push('\\');
-                    out.extend(next);
+                    out.push_str(&text[from..at]);
                 }
+                depth += 1;
             }
-            '"' if depth == 0 => {
-                quoted = !quoted;
-                out.push('"');
-            }
-            '(' if !quoted => depth += 1,
-            ')' if depth > 0 => {
+            b')' if depth > 0 => {
                 depth -= 1;
                 if depth == 0 {
                     out.push(' ');
+                    from = at + 1;
                 }
             }
-            _ if depth == 0 => out.push(c),
             _ => {}
         }
+    }
+    if depth == 0 {
+        out.push_str(&text[from..]);
     }
     Cow::Owned(out)
 }

@@ -7,14 +7,14 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::aggregate::{Of, insert_warnings};
-use super::complaint::verdict;
+use super::complaint::{half, verdict};
 use super::events::{self, Event, Evidence};
 use super::keep::Ours;
 use super::knowledge::Knowledge;
 use super::strings::Strings;
 use crate::reading::{Auth, MailHead};
 use crate::report::Bounce;
-use crate::report::address::Address;
+use crate::report::address::{self, Address};
 use crate::report::feedback::{Recipient, RecipientStatus};
 use crate::suppress::bounces::{Class, News, classify, suppressing};
 use crate::suppress::rules::{Kind, Never, decide_bounce};
@@ -55,10 +55,10 @@ impl Context<'_> {
 }
 
 /// What makes two bounces the same one: all that is told, by the same mail.
-fn identity(bounce: &Bounce, told_at: i64) -> [u8; 32] {
+fn identity(bounce: &Bounce, told_at: i64) -> [u8; 16] {
     let people: Vec<_> = bounce.recipients.iter().map(|one| (&one.recipient.spelled, &one.fields)).collect();
     let content = json!(["bounce", bounce.provider, bounce.fields, people, bounce.message_id, bounce.sent_at, told_at]);
-    Sha256::digest(content.to_string()).into()
+    half(Sha256::digest(content.to_string()).into())
 }
 
 /// One recipient of a bounce as far as deciding goes.
@@ -107,8 +107,8 @@ fn judge(
         let log = if sent_to.is_empty() { case.logged.as_slice() } else { &sent_to[..] };
         let mut person = case.reported.clone();
         let mut trust = case.trust.clone();
-        let folded = person.address.as_ref().map(|address| address.to_lowercase());
-        let told = |address: &String| folded.as_ref() == Some(&address.to_lowercase());
+        let folded = person.address.as_deref().map(address::folded);
+        let told = |address: &String| folded.as_ref() == Some(&address::folded(address));
         let alone = cases.len() == 1;
         match (log, token.as_ref().and_then(|token| token.recipient.as_ref().map(|person| (token, person)))) {
             (_, Some((token, subscriber)))
@@ -222,9 +222,9 @@ pub fn insert(
     let mut insert = connection.prepare_cached(
         "INSERT INTO bounce_recipient (bounce, ordinal, address, folded, status, via, reported, reported_via, spelled, \
          final_recipient, action, code, class, diagnostic, remote_mta, source, last_attempt_at, will_retry_until, at, trusted, \
-         trust_reason, decision, decision_reason, fields, trusted_by) \
+         trust_reason, decision, decision_reason, fields, trusted_by, scope) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, \
-         ?25)",
+         ?25, ?26)",
     )?;
     for ((case, outcome), judged) in cases.iter().zip(&bounce.recipients).zip(&judged) {
         let source = outcome.source_ip.map(|ip| strings.address(connection, ip)).transpose()?;
@@ -233,7 +233,7 @@ pub fn insert(
             id,
             case.ordinal,
             person.address,
-            person.address.as_deref().map(str::to_lowercase),
+            person.address.as_deref().map(address::folded),
             person.status.as_str(),
             person.via,
             case.reported.address,
@@ -255,6 +255,7 @@ pub fn insert(
             decision.reason(),
             json!(outcome.fields).to_string(),
             trust.by.map(By::as_str),
+            scope_of(decision, &about),
         ])?;
     }
     insert_warnings(connection, Of::Bounce(id), &bounce.warnings)?;
@@ -318,15 +319,16 @@ pub fn judge_again(connection: &Connection, known: &Knowledge, ours: &Ours, id: 
         .execute(params![id, matches!(about, About::Ours(_))])?;
     let mut update = connection.prepare_cached(
         "UPDATE bounce_recipient SET address = ?3, folded = ?4, status = ?5, via = ?6, trusted = ?7, trust_reason = ?8, \
-         decision = ?9, decision_reason = ?10, trusted_by = ?11 WHERE bounce = ?1 AND ordinal = ?2 \
-         AND (address, status, trusted, trust_reason, decision, decision_reason, trusted_by) IS NOT (?3, ?5, ?7, ?8, ?9, ?10, ?11)",
+         decision = ?9, decision_reason = ?10, trusted_by = ?11, scope = ?12 WHERE bounce = ?1 AND ordinal = ?2 \
+         AND (address, status, trusted, trust_reason, decision, decision_reason, trusted_by, scope) \
+         IS NOT (?3, ?5, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     for (case, Judged { person, trust, decision }) in cases.iter().zip(&judged) {
         changed += update.execute(params![
             id,
             case.ordinal,
             person.address,
-            person.address.as_deref().map(str::to_lowercase),
+            person.address.as_deref().map(address::folded),
             person.status.as_str(),
             person.via,
             trust.trusted,
@@ -334,6 +336,7 @@ pub fn judge_again(connection: &Connection, known: &Knowledge, ours: &Ours, id: 
             decision.as_str(),
             decision.reason(),
             trust.by.map(By::as_str),
+            scope_of(decision, &about),
         ])?;
     }
     changed += follow(connection, known, ours, id, &before)?;
@@ -369,7 +372,7 @@ fn follow(
                 until_at: None,
                 reason: code.unwrap_or_else(|| "permanent".to_owned()),
             };
-            if !hard.iter().any(|other| other.address.to_lowercase() == event.address.to_lowercase()) {
+            if !hard.iter().any(|other| address::folded(&other.address) == address::folded(&event.address)) {
                 hard.push(event);
             }
         }
@@ -382,6 +385,14 @@ fn follow(
         changed += count_soft(connection, known, ours, &folded)?;
     }
     Ok(changed)
+}
+
+/// What a suppression would be limited to, where a person has to decide about one.
+fn scope_of<'a>(decision: &Decision, about: &'a About) -> Option<&'a str> {
+    match (decision, about) {
+        (Decision::Pending(_), About::Ours(scope)) => Some(scope),
+        _ => None,
+    }
 }
 
 /// What a suppression is limited to, by the columns of the From domain and of the List-Id.

@@ -13,7 +13,7 @@ use super::knowledge::Knowledge;
 use super::strings::Strings;
 use crate::reading::{Auth, MailHead};
 use crate::report::Complaint;
-use crate::report::address::Address;
+use crate::report::address::{self, Address};
 use crate::report::authentication::Verdict;
 use crate::report::feedback::{FeedbackType, Recipient, RecipientStatus, mark_own};
 use crate::suppress::rules::Never;
@@ -65,9 +65,9 @@ fn mail_trust(
 
 /// What makes two complaints the same one: who complained about which mail. Where either is not told, all its fields:
 /// a hundred people whose names are hidden may complain about one Message-ID.
-fn identity(complaint: &Complaint) -> [u8; 32] {
+fn identity(complaint: &Complaint) -> [u8; 16] {
     let mut people: Vec<String> =
-        complaint.recipients.iter().filter_map(|person| person.address.as_deref()).map(str::to_lowercase).collect();
+        complaint.recipients.iter().filter_map(|person| person.address.as_deref()).map(address::folded).collect();
     people.sort_unstable();
     people.dedup();
     let content = match &complaint.message_id {
@@ -86,7 +86,14 @@ fn identity(complaint: &Complaint) -> [u8; 32] {
             complaint.tokens,
         ]),
     };
-    Sha256::digest(content.to_string()).into()
+    half(Sha256::digest(content.to_string()).into())
+}
+
+/// Half a digest, which is enough against accident and against a stranger who wants two of his own confused.
+pub(super) fn half(digest: [u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
 }
 
 /// Lists as JSON text.
@@ -110,6 +117,14 @@ impl Judgement {
         match self.about {
             About::Ours(_) => None,
             About::NotOurs(why) => Some(why),
+        }
+    }
+
+    /// What a suppression would be limited to, where a person has to decide about one.
+    fn scope_of(&self, decision: &Decision) -> Option<&str> {
+        match (decision, &self.about) {
+            (Decision::Pending(_), About::Ours(scope)) => Some(scope),
+            _ => None,
         }
     }
 
@@ -174,8 +189,8 @@ fn judge(
     if log.is_empty() {
         log = logged;
     }
-    let stated_ok = |person: &Recipient| person.address.as_ref().map(|address| address.to_lowercase());
-    let in_log = |folded: &String| log.iter().any(|address| address.to_lowercase() == *folded);
+    let stated_ok = |person: &Recipient| person.address.as_deref().map(address::folded);
+    let in_log = |folded: &String| log.iter().any(|address| address::folded(address) == *folded);
     let confirmed: Vec<String> = stated.iter().filter_map(stated_ok).filter(in_log).collect();
     let of_token =
         |proven: bool| token.as_ref().filter(|token| token.proven == proven).and_then(|t| t.recipient.clone());
@@ -303,7 +318,8 @@ pub fn insert(
         ])?;
     let people = complaint.recipients.iter().zip(&judgement.reported);
     for (ordinal, (person, (status, decision))) in people.enumerate() {
-        insert_person(connection, id, ordinal as i64, "reported", person, *status, decision)?;
+        let as_told = Recipient { status: *status, ..person.clone() };
+        insert_person(connection, id, ordinal as i64, "reported", &as_told, decision, judgement.scope_of(decision))?;
     }
     insert_subscribed(connection, id, &judgement)?;
     let events = judgement.events(complaint, arrived_at);
@@ -323,7 +339,7 @@ fn insert_subscribed(connection: &Connection, id: i64, judgement: &Judgement) ->
         let ordinal: i64 = connection
             .prepare_cached("SELECT coalesce(max(ordinal), -1) + 1 FROM complaint_recipient WHERE complaint = ?1")?
             .query_row(params![id], |row| row.get(0))?;
-        insert_person(connection, id, ordinal, "subscribed", person, person.status, decision)?;
+        insert_person(connection, id, ordinal, "subscribed", person, decision, judgement.scope_of(decision))?;
     }
     Ok(())
 }
@@ -334,30 +350,31 @@ fn insert_person(
     ordinal: i64,
     identity: &str,
     person: &Recipient,
-    status: RecipientStatus,
     decision: &Decision,
+    scope: Option<&str>,
 ) -> rusqlite::Result<()> {
     if person.status == RecipientStatus::Absent {
         return Ok(());
     }
-    let folded = person.address.as_deref().map(str::to_lowercase);
+    let folded = person.address.as_deref().map(address::folded);
     let (word, reason) = (decision.as_str(), decision.reason());
     connection
         .prepare_cached(
             "INSERT INTO complaint_recipient (complaint, ordinal, address, folded, status, via, spelled, identity, decision, \
-             decision_reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             decision_reason, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             id,
             ordinal,
             person.address,
             folded,
-            status.as_str(),
+            person.status.as_str(),
             person.via,
             person.spelled,
             identity,
             word,
             reason,
+            scope,
         ])
         .map(|_| ())
 }
@@ -465,11 +482,12 @@ pub fn judge_again(connection: &Connection, known: &mut Knowledge, ours: &Ours, 
             judgement.not_ours(),
         ])?;
     let mut update = connection.prepare_cached(
-        "UPDATE complaint_recipient SET status = ?3, decision = ?4, decision_reason = ?5 WHERE complaint = ?1 AND ordinal = ?2 \
-         AND (status, decision, decision_reason) IS NOT (?3, ?4, ?5)",
+        "UPDATE complaint_recipient SET status = ?3, decision = ?4, decision_reason = ?5, scope = ?6 \
+         WHERE complaint = ?1 AND ordinal = ?2 AND (status, decision, decision_reason, scope) IS NOT (?3, ?4, ?5, ?6)",
     )?;
     for (ordinal, (status, decision)) in ordinals.iter().zip(&judgement.reported) {
-        changed += update.execute(params![id, ordinal, status.as_str(), decision.as_str(), decision.reason()])?;
+        let (word, reason, scope) = (decision.as_str(), decision.reason(), judgement.scope_of(decision));
+        changed += update.execute(params![id, ordinal, status.as_str(), word, reason, scope])?;
     }
     connection
         .prepare_cached("DELETE FROM complaint_recipient WHERE complaint = ?1 AND identity = 'subscribed'")?

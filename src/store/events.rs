@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use crate::report::address::folded;
 use crate::suppress::rules::Kind;
 
 /// An event that ought to be there.
@@ -69,7 +70,7 @@ impl Known {
     }
 
     fn is(&self, event: &Event) -> bool {
-        self.folded == event.address.to_lowercase() && self.scope == event.scope && self.kind == event.kind.as_str()
+        self.folded == folded(&event.address) && self.scope == event.scope && self.kind == event.kind.as_str()
     }
 }
 
@@ -81,7 +82,7 @@ pub fn insert(connection: &Connection, evidence: Evidence, event: &Event) -> rus
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
-            event.address.to_lowercase(),
+            folded(&event.address),
             event.address,
             event.scope,
             event.kind.as_str(),

@@ -134,6 +134,6 @@ fn keep(connection: &Connection, complaint: i64, address: &str) -> rusqlite::Res
              SELECT ?1, (SELECT coalesce(max(ordinal), -1) + 1 FROM complaint_recipient WHERE complaint = ?1), ?2, ?3, 'ok', ?4, \
              ?2, 'subscribed' WHERE NOT EXISTS (SELECT 1 FROM complaint_recipient WHERE complaint = ?1 AND via = ?4 AND folded = ?3)",
         )?
-        .execute(params![complaint, address, address.to_lowercase(), VIA])
+        .execute(params![complaint, address, address::folded(address), VIA])
         .map(|_| ())
 }

@@ -57,7 +57,8 @@ pub fn is_hex(text: &str) -> bool {
 
 /// Hands out every digest of an address in lower-case hexadecimal digits, each with its form.
 pub fn each(address: &Address, take: &mut dyn FnMut(&str, Form)) {
-    let (canonical, folded) = (address.canonical(), address.folded());
+    let canonical = address.canonical();
+    let folded = canonical.to_lowercase();
     let mut texts = vec![(Of::Local, address.local.as_str()), (Of::Address, canonical.as_str())];
     if folded != canonical {
         texts.push((Of::Folded, folded.as_str()));

@@ -189,7 +189,7 @@ fn known_sender<'a>(from: &Address, configured: &'a [String]) -> Option<&'a str>
 pub fn is_sender(from: &Address, entry: &str) -> bool {
     match entry.trim().split_once('@') {
         Some(("", domain)) => from.domain.eq_ignore_ascii_case(domain),
-        Some(_) => from.folded() == entry.trim().to_lowercase(),
+        Some(_) => from.folded() == address::folded(entry.trim()),
         None => address::domain(entry).is_some_and(|entry| is_within(&from.domain, &entry)),
     }
 }

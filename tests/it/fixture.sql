@@ -79,7 +79,8 @@ INSERT INTO complaint_recipient (complaint, ordinal, address, folded, status, vi
   (4, 0, 'carol@customer.example', 'carol@customer.example', 'ok', 'original_rcpt_to', 'carol@customer.example'),
   (5, 0, 'erin@customer.example', 'erin@customer.example', 'ok', 'original_rcpt_to', 'erin@customer.example');
 
-UPDATE complaint_recipient SET decision = CASE complaint WHEN 2 THEN 'pending' WHEN 1 THEN 'suppress' WHEN 5 THEN 'suppress' ELSE 'never' END,
+UPDATE complaint_recipient SET scope = CASE complaint WHEN 2 THEN 'news.example.com' END,
+  decision = CASE complaint WHEN 2 THEN 'pending' WHEN 1 THEN 'suppress' WHEN 5 THEN 'suppress' ELSE 'never' END,
   decision_reason = CASE complaint WHEN 2 THEN 'not known to come from a feedback loop' WHEN 3 THEN 'names no usable address' WHEN 4 THEN 'says that the mail is wanted' END;
 
 INSERT INTO suppression_event (id, folded, address, scope, kind, at, until_at, reason, author, complaint) VALUES

@@ -1,5 +1,5 @@
 -- Bounces that name one address and have not led to a suppression by themselves.
-SELECT CASE p.decision WHEN 'pending' THEN 'pending' ELSE 'ignored' END AS kind, coalesce(f.value, '') AS scope, p.at,
+SELECT CASE p.decision WHEN 'pending' THEN 'pending' ELSE 'ignored' END AS kind, coalesce(p.scope, f.value, '') AS scope, p.at,
        NULL AS until_at, p.class || coalesce(' ' || p.code, '') AS reason, p.decision_reason, NULL AS author,
        NULL AS complaint, n.id AS bounce, n.provider, p.trusted, p.trust_reason, m.origin, n.about_us, NULL AS incidents,
        s.ip AS source_ip, f.value AS header_from, n.message_id, n.subject, NULL AS user_agent, p.via AS recipient_via,

@@ -1,6 +1,6 @@
 -- Complaints that name one address and have not led to a suppression: they wait for a person, or are not of a kind that
 -- does.
-SELECT CASE p.decision WHEN 'pending' THEN 'pending' ELSE 'ignored' END AS kind, coalesce(f.value, '') AS scope,
+SELECT CASE p.decision WHEN 'pending' THEN 'pending' ELSE 'ignored' END AS kind, coalesce(p.scope, f.value, '') AS scope,
        c.arrived_at AS at, NULL AS until_at, c.feedback_type AS reason, p.decision_reason, NULL AS author,
        c.id AS complaint, NULL AS bounce, c.provider, c.trusted, c.trust_reason, m.origin, c.about_us, c.incidents,
        s.ip AS source_ip, f.value AS header_from, c.message_id, c.subject, c.user_agent, p.via AS recipient_via,
@@ -11,5 +11,5 @@ SELECT CASE p.decision WHEN 'pending' THEN 'pending' ELSE 'ignored' END AS kind,
 FROM complaint_recipient p CROSS JOIN complaint c ON c.id = p.complaint CROSS JOIN v_message m ON m.id = c.message
 LEFT JOIN address s ON s.id = c.source
 LEFT JOIN text f ON f.id = c.header_from
-WHERE p.folded = :folded AND NOT EXISTS (SELECT 1 FROM suppression_event e WHERE e.complaint = c.id AND e.folded = :folded)
+WHERE p.folded = :folded AND p.decision <> 'suppress' AND NOT EXISTS (SELECT 1 FROM suppression_event e WHERE e.complaint = c.id AND e.folded = :folded)
 ORDER BY c.arrived_at, c.id

@@ -270,7 +270,7 @@ fn named(sent: &str, via: &'static str, group: &Fields, message_id: Option<&str>
 fn prefers(decoded: &Recipient, plain: &Recipient, group: &Fields) -> bool {
     let last = group.first("Final-Recipient").and_then(|sent| Address::parse_field(typed(sent).1).ok());
     let last = last.map(|address| address.folded());
-    let same = |person: &Recipient| person.address.as_ref().map(|address| address.to_lowercase()) == last;
+    let same = |person: &Recipient| person.address.as_deref().map(address::folded) == last;
     plain.status != RecipientStatus::Ok || (last.is_some() && same(decoded) && !same(plain))
 }
 
@@ -349,7 +349,7 @@ fn stated_message_id(fields: &Fields) -> Option<String> {
 fn unique(outcomes: Vec<Outcome>) -> Vec<Outcome> {
     let mut seen = HashSet::new();
     let key = |outcome: &Outcome| {
-        let person = outcome.recipient.address.as_ref().unwrap_or(&outcome.recipient.spelled).to_lowercase();
+        let person = address::folded(outcome.recipient.address.as_ref().unwrap_or(&outcome.recipient.spelled));
         (person, outcome.action.as_ref().map(ToString::to_string), outcome.status)
     };
     outcomes.into_iter().filter(|outcome| seen.insert(key(outcome))).collect()

@@ -1,6 +1,7 @@
 //! Blocks of header-like fields: the machine part of a feedback report, and the headers of the mail it is about.
 
 use crate::limits::Limits;
+use crate::mail::lossy;
 use crate::problem::{Code, Refusal, Warning};
 use crate::report::text::{bounded, without_nul};
 
@@ -152,12 +153,12 @@ fn split_field(line: &[u8]) -> Option<(String, String)> {
     let name = line[..colon].trim_ascii();
     let valid = !name.is_empty() && name.len() <= 128 && name.iter().all(|b| b.is_ascii_graphic());
     let value = line[colon + 1..].trim_ascii_start();
-    valid.then(|| (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned()))
+    valid.then(|| (lossy(name).into_owned(), lossy(value).into_owned()))
 }
 
 fn append(name: &str, value: &mut String, line: &[u8]) {
     if !is_cut(name) || value.len() < CUT_BYTES {
-        value.push_str(&String::from_utf8_lossy(line));
+        value.push_str(&lossy(line));
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn unique(
     let mut seen = HashSet::new();
     let mut kept = Vec::new();
     for person in people {
-        if !seen.insert(person.address.as_ref().unwrap_or(&person.spelled).to_lowercase()) {
+        if !seen.insert(address::folded(person.address.as_ref().unwrap_or(&person.spelled))) {
             continue;
         }
         if kept.len() == limits.complaint_recipients {
@@ -152,7 +152,7 @@ fn usable(address: &Address, via: &'static str, spelled: &str) -> Recipient {
 }
 
 fn same(person: &Recipient, address: &Address) -> bool {
-    person.address.as_ref().is_some_and(|known| known.to_lowercase() == address.folded())
+    person.address.as_ref().is_some_and(|known| address::folded(known) == address.folded())
 }
 
 /// A Message-ID without brackets and a stray semicolon.

@@ -18,7 +18,7 @@ pub const FORMAT: Format = Format {
 };
 
 fn row(row: &Row, out: &mut Vec<u8>) -> Result<(), Refused> {
-    hexadecimal(&Md5::digest(row.folded.trim().as_bytes()), out);
+    hexadecimal(&Md5::digest(row.address.trim().as_bytes()), out);
     out.push(b'\n');
     Ok(())
 }

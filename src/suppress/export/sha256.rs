@@ -18,7 +18,7 @@ pub const FORMAT: Format = Format {
 };
 
 fn row(row: &Row, out: &mut Vec<u8>) -> Result<(), Refused> {
-    hexadecimal(&Sha256::digest(row.folded.trim().as_bytes()), out);
+    hexadecimal(&Sha256::digest(row.address.trim().as_bytes()), out);
     out.push(b'\n');
     Ok(())
 }

@@ -164,7 +164,7 @@ impl<'d, D: Desk> Export<'d, D> {
             Same::Address => row.scope.clear(),
             Same::Folded => {
                 row.scope.clear();
-                row.address.clone_from(&row.folded);
+                row.address = row.address.to_lowercase();
             }
         }
         let list = (self.format.list)(&row);
