@@ -228,15 +228,30 @@ CREATE TABLE rejected_record (
   PRIMARY KEY (report, ordinal)
 ) STRICT, WITHOUT ROWID;
 
--- Combinations of authentication results. Records with the same results share one.
-CREATE TABLE auth_set (
+-- Combinations of DKIM results; one of none too.
+CREATE TABLE dkim_set (
   id     INTEGER PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE            -- of the results in order
 ) STRICT;
 
+-- Combinations of SPF results; one of none too.
+CREATE TABLE spf_set (
+  id     INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE            -- of the results in order
+) STRICT;
+
+-- Combinations of authentication results. Records with the same results share one. Of each kind there are few, and many ways in
+-- which they come together.
+CREATE TABLE auth_set (
+  id       INTEGER PRIMARY KEY,
+  dkim_set INTEGER NOT NULL REFERENCES dkim_set (id),  -- auth_results/dkim
+  spf_set  INTEGER NOT NULL REFERENCES spf_set (id),   -- auth_results/spf
+  UNIQUE (dkim_set, spf_set)
+) STRICT;
+
 -- auth_results/dkim, in the order sent.
 CREATE TABLE dkim_result (
-  auth_set     INTEGER NOT NULL REFERENCES auth_set (id),
+  dkim_set     INTEGER NOT NULL REFERENCES dkim_set (id),
   ordinal      INTEGER NOT NULL,
   domain       INTEGER REFERENCES text (id),    -- d=, lower-case A-label
   selector     INTEGER REFERENCES text (id),    -- s=
@@ -244,13 +259,13 @@ CREATE TABLE dkim_result (
   spelled      TEXT,                     -- as sent, where that differs
   human_result INTEGER REFERENCES text (id),
   lang         TEXT,                     -- human_result/@lang
-  PRIMARY KEY (auth_set, ordinal)
+  PRIMARY KEY (dkim_set, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dkim_result_domain ON dkim_result (domain, selector);
 
 -- auth_results/spf, in the order sent.
 CREATE TABLE spf_result (
-  auth_set     INTEGER NOT NULL REFERENCES auth_set (id),
+  spf_set      INTEGER NOT NULL REFERENCES spf_set (id),
   ordinal      INTEGER NOT NULL,
   domain       INTEGER REFERENCES text (id),
   scope        TEXT,                     -- mfrom or helo, or other as sent
@@ -258,7 +273,7 @@ CREATE TABLE spf_result (
   spelled      TEXT,
   human_result INTEGER REFERENCES text (id),
   lang         TEXT,                     -- human_result/@lang
-  PRIMARY KEY (auth_set, ordinal)
+  PRIMARY KEY (spf_set, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spf_result_domain ON spf_result (domain);
 
@@ -715,16 +730,17 @@ SELECT c.report, org.value AS org_name, r.report_id, dom.value AS domain, r.begi
                                             'human_result', k.human_result))
         FROM (SELECT d.value AS domain, e.value AS selector, k.result, h.value AS human_result
               FROM dkim_result k LEFT JOIN text d ON d.id = k.domain LEFT JOIN text e ON e.id = k.selector
-              LEFT JOIN text h ON h.id = k.human_result WHERE k.auth_set = c.auth_set ORDER BY k.ordinal) k) AS dkim_results,
+              LEFT JOIN text h ON h.id = k.human_result WHERE k.dkim_set = u.dkim_set ORDER BY k.ordinal) k) AS dkim_results,
        (SELECT json_group_array(json_object('domain', p.domain, 'scope', p.scope, 'result', p.result,
                                             'human_result', p.human_result))
         FROM (SELECT d.value AS domain, p.scope, p.result, h.value AS human_result
               FROM spf_result p LEFT JOIN text d ON d.id = p.domain
-              LEFT JOIN text h ON h.id = p.human_result WHERE p.auth_set = c.auth_set ORDER BY p.ordinal) p) AS spf_results,
+              LEFT JOIN text h ON h.id = p.human_result WHERE p.spf_set = u.spf_set ORDER BY p.ordinal) p) AS spf_results,
        c.ordinal, r.conflict_with, r.verification, r.counted
 FROM record c
 JOIN report r ON r.id = c.report
 JOIN address s ON s.id = c.source
+JOIN auth_set u ON u.id = c.auth_set
 LEFT JOIN text org ON org.id = r.org_name
 LEFT JOIN text dom ON dom.id = r.domain
 LEFT JOIN text hf ON hf.id = c.header_from

@@ -41,7 +41,9 @@ impl<'a> Words<'a> {
 pub struct Bare<'a> {
     text: Words<'a>,
     address: Words<'a>,
-    auth_sets: HashMap<(i64, i64, &'static str, bool, bool), i64>,
+    dkim_sets: Sets<'a>,
+    spf_sets: Sets<'a>,
+    auth_sets: HashMap<(i64, i64), i64>,
     auth_set: rusqlite::Statement<'a>,
     forwarding: i64,
     message: rusqlite::Statement<'a>,
@@ -65,8 +67,10 @@ impl<'a> Bare<'a> {
         Bare {
             text: Words::new(db, "INSERT INTO text (value) VALUES (?)"),
             address: Words::new(db, "INSERT INTO address (ip) VALUES (?)"),
+            dkim_sets: Sets::new(db, "INSERT INTO dkim_set (digest) VALUES (?)"),
+            spf_sets: Sets::new(db, "INSERT INTO spf_set (digest) VALUES (?)"),
             auth_sets: HashMap::new(),
-            auth_set: prepare("INSERT INTO auth_set (digest) VALUES (?)"),
+            auth_set: prepare("INSERT INTO auth_set (dkim_set, spf_set) VALUES (?, ?)"),
             forwarding: 1,
             message: prepare(
                 "INSERT INTO message (sha256, folder, origin, seen_at, bytes, outcome, message_id, from_address, subject,
@@ -83,10 +87,10 @@ impl<'a> Bare<'a> {
                    auth_set, reason_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ),
             dkim: prepare(
-                "INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)",
+                "INSERT INTO dkim_result (dkim_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)",
             ),
             spf: prepare(
-                "INSERT INTO spf_result (auth_set, ordinal, domain, scope, result) VALUES (?, 0, ?, 'mfrom', ?)",
+                "INSERT INTO spf_result (spf_set, ordinal, domain, scope, result) VALUES (?, 0, ?, 'mfrom', ?)",
             ),
         }
     }
@@ -149,17 +153,41 @@ impl<'a> Bare<'a> {
     }
 
     fn auth_set(&mut self, row: &Row, header_from: i64, envelope_from: i64) -> i64 {
-        let key = (header_from, envelope_from, row.selector, row.dkim, row.spf);
-        if let Some(known) = self.auth_sets.get(&key) {
-            return *known;
-        }
-        let digest = digest(self.auth_sets.len() as u64);
-        let auth_set = self.auth_set.insert([&digest[..16]]).expect("auth_set");
-        self.auth_sets.insert(key, auth_set);
         let selector = self.text.id(row.selector);
-        self.dkim.execute(params![auth_set, header_from, selector, generate::word(row.dkim)]).expect("dkim");
-        self.spf.execute(params![auth_set, envelope_from, generate::word(row.spf)]).expect("spf");
-        auth_set
+        let (dkim, spf) = ((header_from, selector, row.dkim), (envelope_from, 0, row.spf));
+        let (dkim, new) = self.dkim_sets.id(dkim);
+        if new {
+            self.dkim.execute(params![dkim, header_from, selector, generate::word(row.dkim)]).expect("dkim");
+        }
+        let (spf, new) = self.spf_sets.id(spf);
+        if new {
+            self.spf.execute(params![spf, envelope_from, generate::word(row.spf)]).expect("spf");
+        }
+        let insert = &mut self.auth_set;
+        *self.auth_sets.entry((dkim, spf)).or_insert_with(|| insert.insert([dkim, spf]).expect("auth_set"))
+    }
+}
+
+/// Combinations of one kind, which here have one result each.
+struct Sets<'a> {
+    known: HashMap<(i64, i64, bool), i64>,
+    insert: rusqlite::Statement<'a>,
+}
+
+impl<'a> Sets<'a> {
+    fn new(db: &'a Connection, insert: &str) -> Sets<'a> {
+        Sets { known: HashMap::new(), insert: db.prepare(insert).expect(insert) }
+    }
+
+    /// Its row, and whether that is new.
+    fn id(&mut self, key: (i64, i64, bool)) -> (i64, bool) {
+        if let Some(known) = self.known.get(&key) {
+            return (*known, false);
+        }
+        let digest = digest(self.known.len() as u64);
+        let id = self.insert.insert([&digest[..16]]).expect("a set");
+        self.known.insert(key, id);
+        (id, true)
     }
 }
 

@@ -117,6 +117,9 @@ fn find<'a>(
     suffixes: fn(&Provider) -> &Vec<String>,
 ) -> Option<&'static Provider> {
     let names: Vec<String> = names.into_iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
+    if names.is_empty() {
+        return None;
+    }
     let all = table().iter().flat_map(|provider| suffixes(provider).iter().map(move |suffix| (suffix, provider)));
     let fitting = all.filter(|(suffix, _)| names.iter().any(|name| is_within(name, suffix)));
     fitting.max_by_key(|(suffix, _)| suffix.len()).map(|(_, provider)| provider)

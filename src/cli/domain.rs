@@ -205,7 +205,7 @@ fn page(out: &mut impl Write, name: &str, review: &Review, found: &Domain) -> Re
         }
     }
     page.blank()?;
-    summary_page::sources(&mut page, review, SOURCES, false)?;
+    summary_page::sources(&mut page, &review.sources, review.totals, SOURCES)?;
     writeln!(out, "\nPolicy as reported")?;
     answer::page_table(out, POLICY, &found.policies)?;
     let selectors = selectors(name, &found.facets.dkim);

@@ -6,18 +6,18 @@ use serde_json::{Value as Json, json};
 
 use super::answer::{self, FormatArgs};
 use super::facets::{self, SECTIONS};
-use super::summary::data;
+use super::summary::{data, page as summary};
 use super::window::WindowArgs;
 use super::{Context, Error, Status};
 use crate::query::source::{self, Address};
-use crate::query::{Database, extent, names};
+use crate::query::{Database, extent};
 use crate::render::page::{Page, Tone};
 use crate::render::sanitize::Untrusted;
-use crate::render::{Format, Sheet, json as write, number};
+use crate::render::{Format, Sheet, json as write, number, sheet};
 use crate::review::single::{Single, single};
-use crate::review::{Subject, subject};
+use crate::review::{Judged, Subject, subject};
 
-/// So many addresses of a network or name are listed on a page.
+/// So many lines the addresses of a network or name have on a page.
 const LISTED: usize = 20;
 
 const EXAMPLES: &str = "\
@@ -25,7 +25,9 @@ A network takes in every address in it that is known; a name every address whose
 provider or label of that name. Without --since and --until all times count. Messages with several DKIM signatures or override
 reasons count in each. A report over more than two days is spread over them for the figures by day.
 
-JSON has `source_ip` (or `sources`, where there are several), the totals as in `summary`, `class` and `why`, `first_at`, `last_at`,
+Several addresses are judged one by one; the class of all is that of the worst, and what they have in common shares a line.
+
+JSON has `source_ip` (or `sources`, where there are several, and `addresses` with the class of each), the totals as in `summary`, `class` and `why`, `first_at`, `last_at`,
 `names` (what `dmarcdb enrich` found), and arrays `days`, `domains`, `reporters`, `dkim`, `spf`, `dispositions`, `reasons` and
 `complaints`; NDJSON and CSV have the same rows with their `section`, but for the days.
 
@@ -132,15 +134,17 @@ fn document(called: &str, found: Option<&Single>, addresses: &[Address], explain
     facets::put_counts(&mut document, counts);
     document["first_at"] = facets.and_then(|facets| facets.first_at).into();
     document["last_at"] = facets.and_then(|facets| facets.last_at).into();
-    document["class"] = found.map(|found| found.judged.verdict.class.as_str()).into();
-    document["why"] = found.map(|found| found.judged.why()).into();
+    document["class"] = found.map(|found| found.verdict.class.as_str()).into();
+    document["why"] = found.map(|found| found.why.as_str()).into();
+    if addresses.len() > 1 {
+        let members = found.iter().flat_map(|found| &found.members);
+        document["addresses"] = members.map(|member| sheet::object(data::SOURCE, member)).collect();
+    }
     document["complaint_rate"] = counts.share(counts.complaints).into();
     if let (true, Some(found)) = (explain, found) {
-        document["facts"] = Json::Object(data::facts(&found.judged.facts));
+        document["facts"] = Json::Object(data::facts(&found.facts));
     }
-    let mut names: Vec<&names::Names> = found.iter().flat_map(|found| found.names.values()).collect();
-    names.sort_by(|one, other| one.source_ip.cmp(&other.source_ip));
-    document["names"] = names.into_iter().map(facets::names).collect();
+    document["names"] = found.map(Single::names).unwrap_or_default().into_iter().map(facets::names).collect();
     document["days"] = facets.map(|facets| facets::days(&facets.days)).unwrap_or_else(|| json!([]));
     for section in SECTIONS {
         let rows = found.map(|found| of(found, section.word)).unwrap_or_default();
@@ -151,32 +155,36 @@ fn document(called: &str, found: Option<&Single>, addresses: &[Address], explain
 
 fn page(out: &mut impl Write, called: &str, found: &Single, addresses: &[Address], explain: bool) -> Result<(), Error> {
     let mut page = Page::new(&mut *out, answer::page_look());
-    let judged = &found.judged;
-    let name = judged.name().map_or_else(String::new, |name| format!(" {name}"));
+    let one = found.only().filter(|_| addresses.len() == 1);
+    let name = one.and_then(Judged::name).map_or_else(String::new, |name| format!(" {name}"));
     let several = if addresses.len() > 1 { format!(": {} addresses", addresses.len()) } else { String::new() };
     page.paragraph(Tone::Bold, "", 2, &format!("{called}{name}{several}"))?;
-    page.paragraph(facets::tone(judged.verdict.class), "", 2, &format!("{}: {}", judged.verdict.class, judged.why()))?;
+    page.paragraph(facets::tone(found.verdict.class), "", 2, &verdict(found))?;
     facets::figures(&mut page, &found.found.facets)?;
-    if let Some(names) = &judged.names {
+    if let Some(names) = one.and_then(|one| one.names.as_deref()) {
         page.paragraph(Tone::Plain, "  ", 2, &facets::named(names))?;
-    }
-    if addresses.len() > 1 {
-        let mut list: Vec<&str> = addresses.iter().take(LISTED).map(|address| address.ip.as_str()).collect();
-        let more = addresses.len().saturating_sub(LISTED);
-        let more = if more > 0 {
-            format!(" and {}", number::count(more as i64, "more address").replace("addresss", "addresses"))
-        } else {
-            String::new()
-        };
-        list.sort_unstable();
-        page.paragraph(Tone::Plain, "  ", 2, &format!("{}{more}", list.join(", ")))?;
     }
     facets::chart(&mut page, &found.found.facets.days)?;
     if explain {
-        facets::explained(&mut page, &judged.facts)?;
+        facets::explained(&mut page, &found.facts)?;
+    }
+    if addresses.len() > 1 {
+        page.blank()?;
+        let silent = addresses.len().saturating_sub(found.members.len());
+        summary::each(&mut page, &found.members, found.facts.counts, LISTED)?;
+        if silent > 0 {
+            let silent = number::count(i64::try_from(silent).unwrap_or(i64::MAX), "known source");
+            page.paragraph(Tone::Dim, "", 0, &format!("{silent} without a report in this time."))?;
+        }
     }
     for section in SECTIONS {
         facets::table(out, section, of(found, section.word))?;
     }
     Ok(())
+}
+
+/// The class and why; of several sources with different reasons the sentences say their classes.
+fn verdict(found: &Single) -> String {
+    let same = found.members.iter().all(|member| member.verdict == found.verdict);
+    if same { format!("{}: {}", found.verdict.class, found.why) } else { found.why.clone() }
 }

@@ -111,11 +111,12 @@ pub(super) fn facets(database: &Database, sql: &str, params: impl Params) -> Res
         found.last_at = found.last_at.max(Some(row.end_at));
         let [domains, dkim, spf, dispositions, reasons] = &mut sums;
         add(domains, (row.domain.clone(), row.header_from.clone(), None), row, counts);
-        for result in results.dkim(row.auth_set) {
+        let sets = results.sets(row.auth_set);
+        for result in results.dkim(sets) {
             let Dkim { domain, selector, result } = result.clone();
             add(dkim, (domain, selector, result), row, counts);
         }
-        for result in results.spf(row.auth_set) {
+        for result in results.spf(sets) {
             let Spf { domain, scope, result } = result.clone();
             add(spf, (domain, scope, result), row, counts);
         }

@@ -56,7 +56,16 @@ pub struct Lines {
 
 /// Lines for sources in order; `most` at most, and of every class some.
 pub fn collapse(sources: &[Judged], most: usize) -> Lines {
-    let by_class = Class::ALL.map(|class| grouped(sources, class, MANY));
+    fitted(sources, MANY, most)
+}
+
+/// The same with a line for each source, however many there are.
+pub fn each(sources: &[Judged], most: usize) -> Lines {
+    fitted(sources, usize::MAX, most)
+}
+
+fn fitted(sources: &[Judged], many: usize, most: usize) -> Lines {
+    let by_class = Class::ALL.map(|class| grouped(sources, class, many));
     let sizes: Vec<usize> = by_class.iter().map(Vec::len).collect();
     let mut found = Lines::default();
     for (groups, room) in by_class.iter().zip(allot(&sizes, most)) {

@@ -133,12 +133,29 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
     let oldest = extent::of_reports(database, Some("aggregate"), now)?.oldest;
     let history = oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS));
 
-    let (gathered, messages) = gather(&seen);
-    let mut names = names::of(database, seen.sources.iter().map(|source| source.id))?;
+    let signers = Signers::of(seen.results.all_dkim());
+    let (gathered, messages) = gather(&seen, &signers);
+    let mut sources = judge(database, seen.sources, gathered, &complained, history)?;
+    neighbours(&mut sources);
+    let sources = in_order(sources);
+    let domains = domains(policy::policies(database, window, domain, verified)?, &messages, &sources);
+    let mut rates = rates::rates(database, window, domain, rates::By::Source)?;
+    rates.retain(|rate| matches!(rate.verdict(), rates::Verdict::Bad | rates::Verdict::High));
+    Ok(Review { window, totals, previous, sources, domains, rates })
+}
+
+/// Judges each source by itself. Without `history` nothing tells what is new.
+fn judge(
+    database: &Database,
+    sources: Vec<evidence::Source>,
+    gathered: Vec<(Facts, Lost)>,
+    complained: &HashMap<String, i64>,
+    history: bool,
+) -> Result<Vec<Judged>, Error> {
+    let mut names = names::of(database, sources.iter().map(|source| source.id))?;
     let labels = label::Labels::new(labels::labels(database)?);
     let ours = policy::domains(database)?;
-    let mut sources: Vec<Judged> = Vec::with_capacity(seen.sources.len());
-    for (source, (mut facts, fails)) in seen.sources.into_iter().zip(gathered) {
+    let one = |(source, (mut facts, fails)): (evidence::Source, (Facts, Lost))| {
         facts.counts = source.counts;
         facts.counts.complaints = complained.get(&source.ip).copied().unwrap_or(0);
         facts.first_at = source.first_at;
@@ -148,14 +165,9 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
         name(&mut facts, names.as_deref(), &ours);
         facts.label = labels.of(&source.ip, &facts);
         let verdict = classify(&facts);
-        sources.push(Judged { ip: source.ip, facts, verdict, fails, names });
-    }
-    neighbours(&mut sources);
-    let sources = in_order(sources);
-    let domains = domains(policy::policies(database, window, domain, verified)?, &messages, &sources);
-    let mut rates = rates::rates(database, window, domain, rates::By::Source)?;
-    rates.retain(|rate| matches!(rate.verdict(), rates::Verdict::Bad | rates::Verdict::High));
-    Ok(Review { window, totals, previous, sources, domains, rates })
+        Judged { ip: source.ip, facts, verdict, fails, names }
+    };
+    Ok(sources.into_iter().zip(gathered).map(one).collect())
 }
 
 /// By class, then by most failing messages, then by most messages. The places are sorted and not the sources, which are large.
@@ -176,17 +188,16 @@ fn in_order(sources: Vec<Judged>) -> Vec<Judged> {
 type ByDomain = HashMap<Arc<str>, i64>;
 
 /// The facts of each source in order, with its failing messages by policy domain; and the messages of each domain.
-fn gather(evidence: &Evidence) -> (Vec<(Facts, Lost)>, ByDomain) {
+fn gather(evidence: &Evidence, signers: &Signers<'_>) -> (Vec<(Facts, Lost)>, ByDomain) {
     let results = &evidence.results;
-    let signers = Signers::of(results.all_dkim());
     let known = Organizations::default();
     let tell = |kind: &Kind| {
         let domain = evidence.domains.get(kind.domain).and_then(Option::as_deref);
         let seen = Seen {
             domain,
             pass: kind.pass,
-            dkim: results.dkim(kind.auth_set),
-            spf: results.spf(kind.auth_set),
+            dkim: results.dkim(kind.sets),
+            spf: results.spf(kind.sets),
             reasons: kind.reason_set.map_or(&[], |set| results.reasons(set)),
         };
         Told::by(seen, &known, |domain, selector| signers.works(domain, selector))

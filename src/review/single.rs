@@ -1,28 +1,50 @@
-//! One source judged by itself, as a review of the same window judges it.
+//! Some sources judged by themselves, as a review of the same window judges them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use super::label::Labels;
-use super::{HISTORY_SECONDS, Judged, Lost, MOST_NEIGHBOURS, Signers, name, network};
-use crate::classify::evidence::{Seen, Told};
-use crate::classify::{Facts, classify};
-use crate::query::names::{self, Names};
+use ipnet::IpNet;
+
+use super::collapse::groups;
+use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, Signers, gather, in_order, judge, network};
+use crate::classify::{Class, Facts, Verdict, classify};
+use crate::number;
+use crate::query::names::Names;
 use crate::query::source::{self, Address, Source};
-use crate::query::{Database, Error, Window, evidence, extent, labels, policy};
-use crate::report::authentication::Organizations;
+use crate::query::{Database, Error, Window, evidence, extent};
 
-/// So many names of a group are looked at.
-const MOST_NAMES: usize = 1000;
+/// In so many networks at most a neighbour is looked for.
+const MOST_NETWORKS: usize = 256;
 
 /// One source, or several taken together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Single {
-    /// As in a review; `ip` is empty where there are several.
-    pub judged: Judged,
-    /// All that is known of it.
+    /// Each that mail of the window came from, as in a review and in its order: the worst first.
+    pub members: Vec<Judged>,
+    /// What all come to; where there are several the class of the worst.
+    pub facts: Facts,
+    /// The class, and why.
+    pub verdict: Verdict,
+    /// The sentence that explains the class: of several, the sentences of those that have one in common.
+    pub why: String,
+    /// All that is known of them together.
     pub found: Source,
-    /// What DNS said of each address, if it was asked.
-    pub names: HashMap<String, Names>,
+}
+
+impl Single {
+    /// The one source, if it is one.
+    pub fn only(&self) -> Option<&Judged> {
+        match self.members.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// What DNS said of each address that was asked for, in order of their text.
+    pub fn names(&self) -> Vec<&Names> {
+        let mut names: Vec<&Names> = self.members.iter().filter_map(|member| member.names.as_deref()).collect();
+        names.sort_by(|one, other| one.source_ip.cmp(&other.source_ip));
+        names
+    }
 }
 
 /// Judges what these addresses sent in the window. `None` where no report and no complaint tells of them.
@@ -34,62 +56,70 @@ pub fn single(database: &Database, window: Window, addresses: &[Address], now: i
     if found.facets.rows.is_empty() && found.complaints.is_empty() {
         return Ok(None);
     }
-    let known = names::of(database, addresses.iter().take(MOST_NAMES).map(|address| address.id))?;
-    let names: HashMap<String, Names> = known.into_values().map(|names| (names.source_ip.clone(), names)).collect();
-    let ours = policy::domains(database)?;
-    let (mut facts, fails) = facts(database, &found)?;
-    facts.counts = found.facets.counts;
-    facts.first_at = found.facets.first_at.unwrap_or_default();
-    facts.last_at = found.facets.last_at.unwrap_or_default();
-    let oldest = extent::of_reports(database, Some("aggregate"), now)?.oldest;
-    if oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS)) {
-        facts.seen_before = Some(evidence::any_seen_before(database, window.since, addresses)?);
-    }
-    let ip = match addresses {
-        [only] => only.ip.clone(),
-        _ => String::new(),
-    };
-    name(&mut facts, names.get(&ip), &ours);
-    if !ip.is_empty() {
-        facts.label = Labels::new(labels::labels(database)?).of(&ip, &facts);
-        facts.neighbour = neighbour(database, window, &ip, &facts)?;
-    }
-    let verdict = classify(&facts);
-    let judged = Judged { names: names.get(&ip).cloned().map(Box::new), ip, facts, verdict, fails };
-    Ok(Some(Single { judged, found, names }))
+    let members = members(database, window, addresses, now)?;
+    let facts = members.iter().map(|member| &member.facts).fold(None, |sum: Option<Facts>, facts| {
+        Some(match sum {
+            Some(sum) => sum.plus(facts),
+            None => facts.clone(),
+        })
+    });
+    let mut facts = facts.unwrap_or_default();
+    facts.counts.complaints = found.facets.counts.complaints;
+    let verdict = members.first().map_or_else(|| classify(&facts), |worst| worst.verdict);
+    let why = why(&members, verdict, &facts);
+    Ok(Some(Single { members, facts, verdict, why, found }))
 }
 
-fn facts(database: &Database, found: &Source) -> Result<(Facts, Lost), Error> {
-    let results = &found.facets.results;
-    let failed = found.facets.rows.iter().filter(|row| row.pass() == Some(false));
-    let domains = failed.flat_map(|row| results.dkim(row.auth_set)).filter_map(|dkim| dkim.domain.as_deref());
-    let keys = evidence::keys(database, domains)?;
-    let (signers, known) = (Signers::of(&keys), Organizations::default());
-    let mut facts = Facts::default();
-    let mut fails: BTreeMap<&str, i64> = BTreeMap::new();
-    for row in &found.facets.rows {
-        let seen = Seen {
-            domain: row.domain.as_deref(),
-            pass: row.pass(),
-            dkim: results.dkim(row.auth_set),
-            spf: results.spf(row.auth_set),
-            reasons: row.reason_set.map_or(&[], |set| results.reasons(set)),
-        };
-        facts.see(&Told::by(seen, &known, |domain, selector| signers.works(domain, selector)), row.messages);
-        if let (Some(false), Some(domain)) = (row.pass(), &row.domain) {
-            let sum = fails.entry(domain).or_default();
-            *sum = sum.saturating_add(row.messages);
+/// What has another reason has another sentence.
+fn why(members: &[Judged], verdict: Verdict, facts: &Facts) -> String {
+    let reasons: Vec<_> = Class::ALL.into_iter().flat_map(|class| groups_by_reason(members, class)).collect();
+    if reasons.len() < 2 {
+        return verdict.reason.words(facts);
+    }
+    let part = |(verdict, count, facts): &(Verdict, usize, Facts)| {
+        let addresses = number::count(i64::try_from(*count).unwrap_or(i64::MAX), "source");
+        format!("{addresses} {}: {}", verdict.class, verdict.reason.words(facts))
+    };
+    reasons.iter().map(part).collect::<Vec<_>>().join("; ")
+}
+
+/// How many sources of a class have a reason in common, and what they come to; in the order of the first of each.
+fn groups_by_reason(members: &[Judged], class: Class) -> Vec<(Verdict, usize, Facts)> {
+    let mut found: Vec<(Verdict, usize, Facts)> = Vec::new();
+    for line in groups(members, class) {
+        match found.iter_mut().find(|(verdict, _, _)| *verdict == line.verdict) {
+            Some((_, count, facts)) => {
+                *count += line.addresses;
+                *facts = std::mem::take(facts).plus(&line.facts);
+            }
+            None => found.push((line.verdict, line.addresses, line.facts)),
         }
     }
-    Ok((facts, fails.into_iter().map(|(domain, messages)| (domain.into(), messages)).collect()))
+    found
 }
 
-/// As in a review: who else is in the network of an address that proves nothing.
-fn neighbour(database: &Database, window: Window, ip: &str, facts: &Facts) -> Result<Option<String>, Error> {
-    if facts.counts.dmarc_pass > 0 {
-        return Ok(None);
+fn members(database: &Database, window: Window, addresses: &[Address], now: i64) -> Result<Vec<Judged>, Error> {
+    let seen = evidence::of(database, window, addresses)?;
+    let complained = source::complained(database, window, addresses)?;
+    let oldest = extent::of_reports(database, Some("aggregate"), now)?.oldest;
+    let history = oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS));
+    let keys = evidence::keys(database, seen.results.all_dkim().filter_map(|dkim| dkim.domain.as_deref()))?;
+    let (gathered, _) = gather(&seen, &Signers::of(&keys));
+    let mut members = judge(database, seen.sources, gathered, &complained, history)?;
+    let mut known: HashMap<IpNet, Option<String>> = HashMap::new();
+    for member in members.iter_mut().filter(|member| member.facts.counts.dmarc_pass == 0) {
+        let Some(network) = network(&member.ip) else { continue };
+        if !known.contains_key(&network) && known.len() < MOST_NETWORKS {
+            known.insert(network, neighbour(database, window, network)?);
+        }
+        member.facts.neighbour = known.get(&network).cloned().flatten();
+        member.verdict = classify(&member.facts);
     }
-    let Some(network) = network(ip) else { return Ok(None) };
+    Ok(in_order(members))
+}
+
+/// As in a review: who passes in a network, if there are few who prove nothing.
+fn neighbour(database: &Database, window: Window, network: IpNet) -> Result<Option<String>, Error> {
     let addresses = source::in_network(database, network)?;
     let others = source::passes(database, window, &addresses)?;
     let bare = others.iter().filter(|other| other.dmarc_pass == 0).count();

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::report::aggregate::{AggregateReport, AuthSet, Chunk, Reason};
+use crate::report::aggregate::{AggregateReport, AuthSet, Chunk, DkimResult, Reason, SpfResult, StringId};
 
 /// Entries of one cache; past that it starts over. About 20 MB for all of them at the worst.
 const MOST: usize = 50_000;
@@ -18,7 +18,9 @@ const MOST: usize = 50_000;
 pub struct Strings {
     texts: HashMap<Box<str>, i64>,
     addresses: HashMap<IpAddr, i64>,
-    auth_sets: HashMap<[u8; 16], i64>,
+    dkim_sets: HashMap<[u8; 16], i64>,
+    spf_sets: HashMap<[u8; 16], i64>,
+    auth_sets: HashMap<(i64, i64), i64>,
     reason_sets: HashMap<[u8; 16], i64>,
     aggregates: HashMap<[u8; 16], i64>,
 }
@@ -90,53 +92,102 @@ impl Strings {
         set: &AuthSet,
         texts: &[i64],
     ) -> rusqlite::Result<i64> {
+        let key =
+            (self.dkim_set(connection, chunk, &set.dkim, texts)?, self.spf_set(connection, chunk, &set.spf, texts)?);
+        if let Some(&id) = self.auth_sets.get(&key) {
+            return Ok(id);
+        }
+        let known = connection
+            .prepare_cached("SELECT id FROM auth_set WHERE dkim_set = ?1 AND spf_set = ?2")?
+            .query_row([key.0, key.1], |row| row.get(0))
+            .optional()?;
+        let id = match known {
+            Some(id) => id,
+            None => connection
+                .prepare_cached("INSERT INTO auth_set (dkim_set, spf_set) VALUES (?1, ?2)")?
+                .insert([key.0, key.1])?,
+        };
+        Ok(remember(&mut self.auth_sets, key, id))
+    }
+
+    fn dkim_set(
+        &mut self,
+        connection: &Connection,
+        chunk: &Chunk,
+        set: &[DkimResult],
+        texts: &[i64],
+    ) -> rusqlite::Result<i64> {
         let mut hash = Sha256::new();
-        for dkim in &set.dkim {
+        for dkim in set {
             hash.update(b"d");
             for id in [dkim.domain, dkim.selector, dkim.result, dkim.spelled, dkim.human_result, dkim.lang] {
                 add(&mut hash, chunk.text_of(id));
             }
         }
-        for spf in &set.spf {
+        let digest = short(hash);
+        if let Some(&id) = self.dkim_sets.get(&digest) {
+            return Ok(id);
+        }
+        let (id, new) = row(
+            connection,
+            "SELECT id FROM dkim_set WHERE digest = ?1",
+            "INSERT INTO dkim_set (digest) VALUES (?1)",
+            digest,
+        )?;
+        if new {
+            let at = |id: Option<StringId>| id.and_then(|id| texts.get(id.index()));
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO dkim_result (dkim_set, ordinal, domain, selector, result, spelled, human_result, lang) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            for (ordinal, dkim) in set.iter().enumerate() {
+                let (result, spelled, lang) =
+                    (chunk.text_of(dkim.result), chunk.text_of(dkim.spelled), chunk.text_of(dkim.lang));
+                let (domain, selector, human) = (at(dkim.domain), at(dkim.selector), at(dkim.human_result));
+                insert.execute(params![id, ordinal as i64, domain, selector, result, spelled, human, lang])?;
+            }
+        }
+        Ok(remember(&mut self.dkim_sets, digest, id))
+    }
+
+    fn spf_set(
+        &mut self,
+        connection: &Connection,
+        chunk: &Chunk,
+        set: &[SpfResult],
+        texts: &[i64],
+    ) -> rusqlite::Result<i64> {
+        let mut hash = Sha256::new();
+        for spf in set {
             hash.update(b"s");
             for id in [spf.domain, spf.scope, spf.result, spf.spelled, spf.human_result, spf.lang] {
                 add(&mut hash, chunk.text_of(id));
             }
         }
         let digest = short(hash);
-        if let Some(&id) = self.auth_sets.get(&digest) {
+        if let Some(&id) = self.spf_sets.get(&digest) {
             return Ok(id);
         }
         let (id, new) = row(
             connection,
-            "SELECT id FROM auth_set WHERE digest = ?1",
-            "INSERT INTO auth_set (digest) VALUES (?1)",
+            "SELECT id FROM spf_set WHERE digest = ?1",
+            "INSERT INTO spf_set (digest) VALUES (?1)",
             digest,
         )?;
         if new {
-            let at = |id: Option<crate::report::aggregate::StringId>| id.and_then(|id| texts.get(id.index()));
+            let at = |id: Option<StringId>| id.and_then(|id| texts.get(id.index()));
             let mut insert = connection.prepare_cached(
-                "INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result, spelled, human_result, lang) \
+                "INSERT INTO spf_result (spf_set, ordinal, domain, scope, result, spelled, human_result, lang) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
-            for (ordinal, dkim) in set.dkim.iter().enumerate() {
-                let (result, spelled, lang) =
-                    (chunk.text_of(dkim.result), chunk.text_of(dkim.spelled), chunk.text_of(dkim.lang));
-                let (domain, selector, human) = (at(dkim.domain), at(dkim.selector), at(dkim.human_result));
-                insert.execute(params![id, ordinal as i64, domain, selector, result, spelled, human, lang])?;
-            }
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO spf_result (auth_set, ordinal, domain, scope, result, spelled, human_result, lang) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?;
-            for (ordinal, spf) in set.spf.iter().enumerate() {
+            for (ordinal, spf) in set.iter().enumerate() {
                 let (scope, result) = (chunk.text_of(spf.scope), chunk.text_of(spf.result));
                 let (spelled, lang) = (chunk.text_of(spf.spelled), chunk.text_of(spf.lang));
                 let (domain, human) = (at(spf.domain), at(spf.human_result));
                 insert.execute(params![id, ordinal as i64, domain, scope, result, spelled, human, lang])?;
             }
         }
-        Ok(remember(&mut self.auth_sets, digest, id))
+        Ok(remember(&mut self.spf_sets, digest, id))
     }
 
     /// The row of a combination of override reasons of `chunk`.

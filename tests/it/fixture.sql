@@ -39,10 +39,12 @@ INSERT INTO warning (id, report, complaint, code, place, text, times) VALUES
   (3, 2, NULL, 'enum-case', 'record[0]/row/policy_evaluated/dkim', '`Pass` taken as pass', 2);
 INSERT INTO rejected_record (report, ordinal, code, reason, content) VALUES (1, 4, 'bad-ip', '`x.x.x.x` is no address', '{"source_ip":"x.x.x.x"}');
 
-INSERT INTO auth_set (id, digest) VALUES (1, x'01'), (2, x'02'), (3, x'03');
-INSERT INTO dkim_result (auth_set, ordinal, domain, selector, result, human_result) VALUES
+INSERT INTO dkim_set (id, digest) VALUES (1, x'01'), (2, x'02'), (3, x'03');
+INSERT INTO spf_set (id, digest) VALUES (1, x'01'), (2, x'02'), (3, x'03');
+INSERT INTO auth_set (id, dkim_set, spf_set) VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3);
+INSERT INTO dkim_result (dkim_set, ordinal, domain, selector, result, human_result) VALUES
   (1, 0, 4, 8, 'pass', NULL), (1, 1, 7, NULL, 'fail', 13), (2, 0, 4, 8, 'fail', 13);
-INSERT INTO spf_result (auth_set, ordinal, domain, scope, result) VALUES (1, 0, 10, 'mfrom', 'pass'), (2, 0, 7, 'mfrom', 'softfail'), (3, 0, 5, 'helo', 'none');
+INSERT INTO spf_result (spf_set, ordinal, domain, scope, result) VALUES (1, 0, 10, 'mfrom', 'pass'), (2, 0, 7, 'mfrom', 'softfail'), (3, 0, 5, 'helo', 'none');
 INSERT INTO reason_set (id, digest) VALUES (1, x'01');
 INSERT INTO reason (reason_set, ordinal, type, comment) VALUES (1, 0, 'forwarded', NULL), (1, 1, 'local_policy', 12);
 INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from, envelope_to, auth_set, reason_set) VALUES

@@ -26,14 +26,20 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("rates/by_dkim.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "the names of reporters that are asked for"),
     ("rates/by_domain.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "the names of reporters that are asked for"),
     ("rates/by_provider.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "the names of reporters that are asked for"),
-    ("names/pending.sql", "SCAN u", "the records and complaints of the window"),
+    ("names/pending.sql", "SCAN u", "the daily sums and complaints of the window"),
     ("names/passed.sql", "SCAN u", "two thousand combinations at most"),
+    ("names/passed.sql", "SCAN f", "two thousand combinations at most"),
+    ("check/addresses.sql", "SCAN g", "the addresses of the window, which are the answer"),
+    ("check/selectors.sql", "SCAN f", "the combinations of the window"),
+    ("check/selectors.sql", "SCAN g", "the combinations of signatures of the window"),
     ("names/passed.sql", "SCAN days", "the days that have mail, each found through the key"),
     ("notes.sql", "SCAN d", "a subquery of one row"),
     ("notes.sql", "SCAN r", "a subquery of one row"),
     ("notes.sql", "SCAN c", "a subquery of one row"),
     ("notes.sql", "SCAN p", "a subquery of one row"),
     ("policy_domains.sql", "SCAN p", "one row for each policy domain"),
+    ("evidence/of.sql", "SCAN days", "the days of the window that have mail, each found through the key"),
+    ("evidence/of.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "numbers handed in"),
     ("evidence/keys.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "domains handed in"),
     ("policy.sql", "SCAN g", "the grouped rows, which are the answer"),
     ("summary/domains.sql", "SCAN g", "the grouped rows, which are the answer"),
@@ -45,6 +51,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("source/reporters.sql", "SCAN json_each VIRTUAL TABLE INDEX 1:", "numbers handed in"),
     ("source/rows.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "numbers handed in"),
     ("source/reporters.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "numbers handed in"),
+    ("source/complained.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "numbers handed in"),
     ("source/complaints.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "numbers handed in"),
     ("source/passes.sql", "SCAN j VIRTUAL TABLE INDEX 1:", "numbers handed in"),
     ("domain/summed_rows.sql", "SCAN g", "the grouped rows, which are the answer"),
@@ -132,6 +139,48 @@ fn the_summary_reads_the_days_of_its_window() {
     let plan = plan(&connection, include_str!("../../src/query/summary/by_source.sql"));
     assert!(plan.iter().any(|line| line.starts_with("SEARCH d USING PRIMARY KEY (day>? AND day<?)")), "{plan:#?}");
     assert!(!plan.iter().any(|line| line.contains(" record ") || line.contains(" report ")), "{plan:#?}");
+}
+
+/// Questions about a window that read sums and not every record, in which most of a database is.
+#[test]
+fn sums_are_asked_and_not_records() {
+    let connection = database();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query");
+    for name in [
+        "check/addresses",
+        "check/selectors",
+        "evidence/of",
+        "evidence/rows",
+        "names/passed",
+        "names/pending",
+        "notes",
+        "policy",
+        "rates/by_provider",
+        "rates/periods",
+        "source/passes",
+        "source/rows",
+        "summary/by_day",
+        "summary/by_domain",
+        "summary/by_reporter",
+        "summary/by_source",
+        "summary/domains",
+        "summary/totals",
+    ] {
+        let sql = fs::read_to_string(root.join(name).with_extension("sql")).unwrap();
+        assert!(!sql.contains(" record "), "{name} reads records");
+        let plan = plan(&connection, &sql);
+        let summed = |line: &String| line.contains(" USING PRIMARY KEY (day");
+        assert!(plan.iter().any(summed), "{name}: {plan:#?}");
+        let all = |line: &String| line.contains("USING INDEX report_end");
+        assert!(!plan.iter().any(all), "{name} reads every report of the window: {plan:#?}");
+    }
+    // Sums do not tell who reported about which source: the records of the few reporters are read whose users complained.
+    for name in ["rates/by_dkim", "rates/by_domain", "rates/by_source"] {
+        let sql = fs::read_to_string(root.join(name).with_extension("sql")).unwrap();
+        let plan = plan(&connection, &sql);
+        let bounded = |line: &String| line.starts_with("SEARCH r USING INDEX report_org (org_name=? AND end_at>");
+        assert!(plan.iter().any(bounded), "{name}: {plan:#?}");
+    }
 }
 
 #[test]

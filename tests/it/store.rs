@@ -66,6 +66,8 @@ fn every_table_and_column_is_explained() {
                 "kind",
                 "seen_at",
                 "auth_set",
+                "dkim_set",
+                "spf_set",
             ];
             if is_column && !column.is_empty() && !said && !named.contains(&column) {
                 bare.push(format!("{table}.{column}"));

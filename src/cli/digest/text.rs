@@ -23,7 +23,7 @@ pub(super) fn write(out: &mut impl Write, digest: &Digest) -> io::Result<()> {
     section(&mut page, "Waiting", &waiting(digest))?;
     page.blank()?;
     summary::policies(&mut page, review)?;
-    summary::sources(&mut page, review, SOURCES, false)?;
+    summary::sources(&mut page, &review.sources, review.totals, SOURCES)?;
     page.blank()?;
     page.paragraph(Tone::Plain, "", 0, &freshness(digest))
 }

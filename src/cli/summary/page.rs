@@ -17,9 +17,9 @@ use crate::render::number;
 use crate::render::page::{Page, Tone, wrap};
 use crate::render::sanitize::Untrusted;
 use crate::render::table::cut;
-use crate::review::Review;
-use crate::review::collapse::{Line, collapse};
+use crate::review::collapse::{self, Line, Lines, collapse};
 use crate::review::verdict::outcome;
+use crate::review::{Judged, Review};
 
 /// From so many columns on, the reason stands behind the figures.
 const WIDE: usize = 130;
@@ -51,7 +51,9 @@ pub(in crate::cli) fn write(
     }
     page.blank()?;
     policies(&mut page, review)?;
-    sources(&mut page, review, limit, explain)
+    let found = collapse(&review.sources, limit);
+    lines(&mut page, &found, if explain { Beside::Facts } else { Beside::Why })?;
+    left_out(&mut page, &found, review.totals, "--limit 0 shows all")
 }
 
 /// The verdict, and what else is worth a person's time.
@@ -148,12 +150,41 @@ pub(in crate::cli) fn policies(page: &mut Page<impl Write>, review: &Review) -> 
 /// The sources by class.
 pub(in crate::cli) fn sources(
     page: &mut Page<impl Write>,
-    review: &Review,
+    sources: &[Judged],
+    totals: Counts,
     limit: usize,
-    explain: bool,
 ) -> io::Result<()> {
-    let lines = collapse(&review.sources, limit);
-    let columns = Columns::new(page.width(), &lines.shown);
+    let found = collapse(sources, limit);
+    lines(page, &found, Beside::Why)?;
+    left_out(page, &found, totals, "--limit 0 shows all")
+}
+
+/// Each of these sources, by class; the sentence only where not all have the same.
+pub(in crate::cli) fn each(
+    page: &mut Page<impl Write>,
+    sources: &[Judged],
+    totals: Counts,
+    limit: usize,
+) -> io::Result<()> {
+    let mut verdicts = sources.iter().map(|source| source.verdict);
+    let first = verdicts.next();
+    let same = verdicts.all(|verdict| Some(verdict) == first);
+    let found = collapse::each(sources, limit);
+    lines(page, &found, if same { Beside::Nothing } else { Beside::Why })?;
+    left_out(page, &found, totals, "--format json shows all")
+}
+
+/// What is told of a source beside its figures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    Why,
+    Facts,
+}
+
+fn lines(page: &mut Page<impl Write>, lines: &Lines, beside: Beside) -> io::Result<()> {
+    let mut columns = Columns::new(page.width(), &lines.shown);
+    columns.why = columns.why.filter(|_| beside != Beside::Nothing);
     let mut class = None;
     if !lines.shown.is_empty() {
         page.line(Tone::Dim, &columns.heading())?;
@@ -166,22 +197,25 @@ pub(in crate::cli) fn sources(
             heading(page, line.verdict.class)?;
             class = Some(line.verdict.class);
         }
-        source(page, &columns, line)?;
-        if explain {
+        source(page, &columns, line, beside != Beside::Nothing)?;
+        if beside == Beside::Facts {
             explained(page, &line.facts)?;
         }
     }
-    if lines.addresses_left_out > 0 {
-        let more = number::count(i64::try_from(lines.addresses_left_out).unwrap_or(i64::MAX), "more source");
-        let (left, totals) = (lines.left_out, review.totals);
-        let share =
-            totals.share(left.messages).map_or_else(String::new, |share| format!(" ({})", number::percent(share)));
-        let messages = number::count(left.messages, "message");
-        let fail = number::grouped(left.fail());
-        let text = format!("{more} with {messages}{share}, of which {fail} fail: --limit 0 shows all.");
-        page.paragraph(Tone::Plain, "", 0, &text)?;
-    }
     Ok(())
+}
+
+/// What the lines leave out, and how to see it.
+fn left_out(page: &mut Page<impl Write>, lines: &Lines, totals: Counts, how: &str) -> io::Result<()> {
+    if lines.addresses_left_out == 0 {
+        return Ok(());
+    }
+    let more = number::count(i64::try_from(lines.addresses_left_out).unwrap_or(i64::MAX), "more source");
+    let left = lines.left_out;
+    let share = totals.share(left.messages).map_or_else(String::new, |share| format!(" ({})", number::percent(share)));
+    let messages = number::count(left.messages, "message");
+    let fail = number::grouped(left.fail());
+    page.paragraph(Tone::Plain, "", 0, &format!("{more} with {messages}{share}, of which {fail} fail: {how}."))
 }
 
 fn heading(page: &mut Page<impl Write>, class: Class) -> io::Result<()> {
@@ -239,7 +273,7 @@ fn called(line: &Line) -> String {
     }
 }
 
-fn source(page: &mut Page<impl Write>, columns: &Columns, line: &Line) -> io::Result<()> {
+fn source(page: &mut Page<impl Write>, columns: &Columns, line: &Line, told: bool) -> io::Result<()> {
     let counts = line.facts.counts;
     let share = |part| counts.share(part).map_or_else(|| "-".to_owned(), number::percent);
     let figures = [
@@ -265,7 +299,7 @@ fn source(page: &mut Page<impl Write>, columns: &Columns, line: &Line) -> io::Re
     }
     page.line(Tone::Plain, &text)?;
     // The figures say it.
-    if counts.unknown == 0 && matches!(line.verdict.reason, Reason::Passes | Reason::PassesNearly) {
+    if !told || counts.unknown == 0 && matches!(line.verdict.reason, Reason::Passes | Reason::PassesNearly) {
         return Ok(());
     }
     page.paragraph(Tone::Plain, "    ", 4, &why)

@@ -1,12 +1,14 @@
 -- Addresses that sent mail as a domain, or one below it, in a window and passed DMARC, those of the most messages first, with a
 -- name that each said in EHLO (the domain of SPF results of scope `helo`).
-SELECT s.ip AS source_ip, CAST(total(c.messages) AS INTEGER) AS messages,
-       max((SELECT max(d.value) FROM spf_result p JOIN text d ON d.id = p.domain
-            WHERE p.auth_set = c.auth_set AND p.scope = 'helo')) AS helo
-FROM report r CROSS JOIN record c ON c.report = r.id
-JOIN text f ON f.id = c.header_from JOIN address s ON s.id = c.source
-WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted AND (c.dkim = 1 OR c.spf = 1)
-  AND (f.value = :domain OR substr(f.value, -length(:domain) - 1) = '.' || :domain)
-GROUP BY c.source
-ORDER BY messages DESC, s.ip
+SELECT s.ip AS source_ip, g.messages,
+       (SELECT max(t.value) FROM json_each(g.auth_sets) j CROSS JOIN auth_set u ON u.id = j.value
+        CROSS JOIN spf_result p ON p.spf_set = u.spf_set JOIN text t ON t.id = p.domain WHERE p.scope = 'helo') AS helo
+FROM (
+  SELECT d.source, CAST(total(d.messages) AS INTEGER) AS messages, json_group_array(DISTINCT d.auth_set) AS auth_sets
+  FROM daily_result d JOIN text f ON f.id = d.header_from
+  WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND d.end_at >= :since AND d.end_at < :until
+    AND (d.dkim = 1 OR d.spf = 1) AND (f.value = :domain OR substr(f.value, -length(:domain) - 1) = '.' || :domain)
+  GROUP BY d.source
+) g JOIN address s ON s.id = g.source
+ORDER BY g.messages DESC, s.ip
 LIMIT :limit

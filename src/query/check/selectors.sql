@@ -1,11 +1,15 @@
 -- Keys that mail from a domain and those below it was signed with in a window, and on how many messages each passed.
-SELECT d.value AS domain, e.value AS selector,
-       CAST(total(c.messages) FILTER (WHERE k.result = 'pass') AS INTEGER) AS passed,
-       CAST(total(c.messages) AS INTEGER) AS messages
-FROM report r CROSS JOIN record c ON c.report = r.id
-JOIN dkim_result k ON k.auth_set = c.auth_set JOIN text d ON d.id = k.domain JOIN text e ON e.id = k.selector
-WHERE r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted
-  AND (d.value = :domain OR substr(d.value, -length(:domain) - 1) = '.' || :domain)
-GROUP BY d.value, e.value
-ORDER BY passed DESC, messages DESC, d.value, e.value
+SELECT t.value AS domain, e.value AS selector,
+       CAST(total(g.messages) FILTER (WHERE k.result = 'pass') AS INTEGER) AS passed,
+       CAST(total(g.messages) AS INTEGER) AS messages
+FROM (
+  SELECT u.dkim_set, total(f.messages) AS messages
+  FROM (SELECT d.auth_set, total(d.messages) AS messages FROM daily_result d
+        WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND d.end_at >= :since AND d.end_at < :until
+        GROUP BY d.auth_set) f JOIN auth_set u ON u.id = f.auth_set
+  GROUP BY u.dkim_set
+) g JOIN dkim_result k ON k.dkim_set = g.dkim_set JOIN text t ON t.id = k.domain JOIN text e ON e.id = k.selector
+WHERE t.value = :domain OR substr(t.value, -length(:domain) - 1) = '.' || :domain
+GROUP BY t.value, e.value
+ORDER BY passed DESC, messages DESC, t.value, e.value
 LIMIT :limit

@@ -1,2 +1,2 @@
--- The DKIM results of a combination.
-SELECT domain, selector, result FROM dkim_result WHERE auth_set = ?1 ORDER BY ordinal
+-- A combination of DKIM results.
+SELECT domain, selector, result FROM dkim_result WHERE dkim_set = ?1 ORDER BY ordinal

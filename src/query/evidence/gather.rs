@@ -2,36 +2,22 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Row, named_params};
+use rusqlite::{Params, Row};
 
 use super::numbers::{Numbers, Place, once};
 use super::results::{Results, Words};
 use super::{Evidence, Kind, Seen, Source};
 use crate::query::{Counts, Database, Error, Window};
 
+const DAY: i64 = 86_400;
 /// So many sums are remembered as they come; then those of one source and kind are taken together.
 const MOST_SINGLE: usize = 500_000;
 
-/// Answers [`super::evidence`].
-pub(super) fn gather(
-    database: &Database,
-    window: Window,
-    domain: Option<&str>,
-    verified: bool,
-) -> Result<Evidence, Error> {
-    let params =
-        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
-    let mut gathering = Gathering::default();
-    let mut read = || -> rusqlite::Result<()> {
-        let mut statement = database.connection().prepare(include_str!("rows.sql"))?;
-        let mut rows = statement.query(params)?;
-        while let Some(row) = rows.next()? {
-            gathering.take(row)?;
-        }
-        Ok(())
-    };
-    read().map_err(|error| database.explain(error))?;
-    gathering.finish(database, window.since)
+/// What the rows of `sql`, with the columns of `rows.sql`, come to, of the periods that end in `window`.
+pub(super) fn gather(database: &Database, sql: &str, params: impl Params, window: Window) -> Result<Evidence, Error> {
+    let mut gathering = Gathering::new(window);
+    gathering.read(database, sql, params).map_err(|error| database.explain(error))?;
+    gathering.finish(database)
 }
 
 /// Hands on number, text and end of the first period of each of these addresses, in order of their numbers.
@@ -53,13 +39,24 @@ pub(super) fn addresses(
     look().map_err(|error| database.explain(error))
 }
 
+/// What a row tells of messages beside their source, as it stands there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Combined {
+    domain: usize,
+    auth_set: i64,
+    reason_set: Option<i64>,
+    pass: Option<bool>,
+}
+
 /// An answer that is not whole yet.
-#[derive(Default)]
 struct Gathering {
+    window: Window,
     evidence: Evidence,
     sources: Numbers<u32>,
     domains: Numbers<usize>,
-    kinds: HashMap<Kind, u32, Place>,
+    kinds: HashMap<Combined, u32, Place>,
+    /// In the order of their places.
+    combined: Vec<Combined>,
     /// The source of the row before: those of one source follow one another within a day.
     last: Option<(i64, u32)>,
     /// How many there are each once.
@@ -67,11 +64,33 @@ struct Gathering {
 }
 
 impl Gathering {
+    fn new(window: Window) -> Gathering {
+        Gathering {
+            window,
+            evidence: Evidence::default(),
+            sources: Numbers::default(),
+            domains: Numbers::default(),
+            kinds: HashMap::default(),
+            combined: Vec::new(),
+            last: None,
+            merged: 0,
+        }
+    }
+
+    fn read(&mut self, database: &Database, sql: &str, params: impl Params) -> rusqlite::Result<()> {
+        let mut statement = database.connection().prepare(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            self.take(row)?;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         let result = |value: i64| (value >= 0).then_some(value == 1);
         let (dkim, spf) = (result(row.get(4)?), result(row.get(5)?));
         let (disposition, messages): (i64, i64) = (row.get(6)?, row.get(7)?);
-        let (begin_at, end_at): (i64, i64) = (row.get(8)?, row.get(9)?);
+        let Some((begin_at, end_at)) = self.period(row.get(8)?, row.get(9)?, row.get(10)?) else { return Ok(()) };
         let source = self.source(row.get(0)?, begin_at, end_at);
         if let Some(source) = self.evidence.sources.get_mut(source as usize) {
             source.counts = source.counts.plus(Counts::of(messages, dkim, spf, Some(disposition)));
@@ -86,12 +105,20 @@ impl Gathering {
         let domains = self.domains.len();
         let domain = *self.domains.entry(row.get(1)?).or_insert(domains);
         let reason_set = Some(row.get(3)?).filter(|set| *set != 0);
-        let kind = self.kind(Kind { domain, auth_set: row.get(2)?, reason_set, pass });
+        let kind = self.kind(Combined { domain, auth_set: row.get(2)?, reason_set, pass });
         self.evidence.seen.push(Seen { source, kind, messages });
         if self.evidence.seen.len() >= MOST_SINGLE.max(self.merged.saturating_mul(2)) {
             self.merge();
         }
         Ok(())
+    }
+
+    /// Begin and end as the columns of these names make them in the schema, where the end is in the window.
+    fn period(&self, day: i64, early: i64, short: i64) -> Option<(i64, i64)> {
+        let midnight = day.saturating_add(1).saturating_mul(DAY);
+        let end_at = midnight.saturating_sub(early);
+        let Window { since, until } = self.window;
+        (since <= end_at && end_at < until).then(|| (end_at.saturating_sub(DAY).saturating_add(short), end_at))
     }
 
     fn source(&mut self, id: i64, begin_at: i64, end_at: i64) -> u32 {
@@ -109,11 +136,11 @@ impl Gathering {
         place
     }
 
-    fn kind(&mut self, kind: Kind) -> u32 {
-        let kinds = &mut self.evidence.kinds;
+    fn kind(&mut self, kind: Combined) -> u32 {
+        let combined = &mut self.combined;
         *self.kinds.entry(kind).or_insert_with(|| {
-            kinds.push(kind);
-            place(kinds.len())
+            combined.push(kind);
+            place(combined.len())
         })
     }
 
@@ -132,8 +159,8 @@ impl Gathering {
     }
 
     /// Looks up what the numbers stand for.
-    fn finish(self, database: &Database, since: i64) -> Result<Evidence, Error> {
-        let Gathering { mut evidence, sources, domains, kinds, .. } = self;
+    fn finish(self, database: &Database) -> Result<Evidence, Error> {
+        let Gathering { mut evidence, sources, domains, kinds, combined, window: Window { since, .. }, .. } = self;
         drop(kinds);
         addresses(database, sources.keys().copied(), |id, ip, first_at| {
             let source = sources.get(&id).and_then(|place| evidence.sources.get_mut(*place as usize));
@@ -150,9 +177,29 @@ impl Gathering {
                 *domain = text.map_err(|error| database.explain(error))?;
             }
         }
-        let auth_sets = evidence.kinds.iter().map(|kind| kind.auth_set);
-        evidence.results = Results::of(database, auth_sets, evidence.kinds.iter().filter_map(|kind| kind.reason_set))?;
+        let auth_sets = combined.iter().map(|kind| kind.auth_set);
+        evidence.results = Results::of(database, auth_sets, combined.iter().filter_map(|kind| kind.reason_set))?;
+        take_apart(&mut evidence, &combined);
         Ok(evidence)
+    }
+}
+
+/// Makes kinds of what came combined: of the kinds there are far fewer.
+fn take_apart(evidence: &mut Evidence, combined: &[Combined]) {
+    let mut known: HashMap<Kind, u32, Place> = HashMap::default();
+    let mut places: Vec<u32> = Vec::with_capacity(combined.len());
+    for &Combined { domain, auth_set, reason_set, pass } in combined {
+        let kind = Kind { domain, sets: evidence.results.sets(auth_set), reason_set, pass };
+        let kinds = &mut evidence.kinds;
+        places.push(*known.entry(kind).or_insert_with(|| {
+            kinds.push(kind);
+            place(kinds.len())
+        }));
+    }
+    for seen in &mut evidence.seen {
+        if let Some(place) = places.get(seen.kind as usize) {
+            seen.kind = *place;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::named_params;
 
-pub use results::{Dkim, Reason, Results, Spf};
+pub use results::{Dkim, Reason, Results, Sets, Spf};
 
 use super::{Counts, Database, Error, Window};
 
@@ -35,8 +35,8 @@ pub struct Source {
 pub struct Kind {
     /// Policy domain: its place in [`Evidence::domains`].
     pub domain: usize,
-    /// Combination of results: see [`Results::dkim`] and [`Results::spf`].
-    pub auth_set: i64,
+    /// Combination of results.
+    pub sets: Sets,
     /// Combination of override reasons: see [`Results::reasons`].
     pub reason_set: Option<i64>,
     /// Whether DMARC passes; `None` where the reporter left that out.
@@ -75,7 +75,19 @@ pub struct Evidence {
 /// # Errors
 /// As [`Database`].
 pub fn evidence(database: &Database, window: Window, domain: Option<&str>, verified: bool) -> Result<Evidence, Error> {
-    gather::gather(database, window, domain, verified)
+    let params =
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
+    gather::gather(database, include_str!("rows.sql"), params, window)
+}
+
+/// The same of these addresses alone, of all domains and reports.
+///
+/// # Errors
+/// As [`Database`].
+pub fn of(database: &Database, window: Window, addresses: &[super::source::Address]) -> Result<Evidence, Error> {
+    let sources = serde_json::Value::from_iter(addresses.iter().map(|address| address.id)).to_string();
+    let params = named_params! {":since": window.since, ":until": window.until, ":sources": sources};
+    gather::gather(database, include_str!("of.sql"), params, window)
 }
 
 /// Whether a report that ended before `since` tells of one of these addresses.
@@ -119,10 +131,10 @@ mod tests {
         let mut sources: Vec<_> = found.sources.iter().map(|source| (source.ip.as_str(), source.seen_before)).collect();
         sources.sort_unstable();
         assert_eq!(sources, [("192.0.2.10", true), ("198.51.100.7", true), ("2001:db8::25", false)]);
-        assert_eq!(found.results.dkim(1).len(), 2);
+        assert_eq!(found.results.dkim(Sets { dkim: 1, spf: 1 }).len(), 2);
         let keys = keys(&scratch.database, ["example.com", "other.test"].into_iter()).unwrap();
         assert_eq!(keys.iter().map(|key| key.selector.as_deref()).collect::<Vec<_>>(), [Some("s1")]);
-        assert_eq!(found.results.spf(2)[0].result.as_deref(), Some("softfail"));
+        assert_eq!(found.results.spf(Sets { dkim: 2, spf: 2 })[0].result.as_deref(), Some("softfail"));
         assert_eq!(found.results.reasons(1)[0].kind.as_deref(), Some("forwarded"));
         let org = evidence(&scratch.database, week, Some("example.org"), false).unwrap();
         assert_eq!(org.seen.iter().map(|seen| seen.messages).sum::<i64>(), 5);

@@ -40,9 +40,19 @@ pub struct Reason {
     pub comment: Option<Arc<str>>,
 }
 
+/// What a combination of results is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sets {
+    /// Combination of DKIM results: see [`Results::dkim`].
+    pub dkim: i64,
+    /// Combination of SPF results: see [`Results::spf`].
+    pub spf: i64,
+}
+
 /// Results and reasons by the numbers of their combinations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
+    sets: Numbers<Sets>,
     dkim: Numbers<Vec<Dkim>>,
     spf: Numbers<Vec<Spf>>,
     reasons: Numbers<Vec<Reason>>,
@@ -59,25 +69,33 @@ impl Results {
         let (auth_sets, reason_sets) = (once(auth_sets), once(reason_sets));
         let connection = database.connection();
         let mut read = || -> rusqlite::Result<Results> {
-            let dkim = sets(connection, include_str!("dkim.sql"), &auth_sets, |row| {
+            let sets = parts(connection, &auth_sets)?;
+            let dkim = once(sets.values().map(|sets| sets.dkim));
+            let dkim = rows(connection, include_str!("dkim.sql"), &dkim, |row| {
                 let (domain, selector) = (words.text(connection, row.get(0)?)?, words.text(connection, row.get(1)?)?);
                 Ok(Dkim { domain, selector, result: words.word(row, 2)? })
             })?;
-            let spf = sets(connection, include_str!("spf.sql"), &auth_sets, |row| {
+            let spf = once(sets.values().map(|sets| sets.spf));
+            let spf = rows(connection, include_str!("spf.sql"), &spf, |row| {
                 let domain = words.text(connection, row.get(0)?)?;
                 Ok(Spf { domain, scope: words.word(row, 1)?, result: words.word(row, 2)? })
             })?;
-            let reasons = sets(connection, include_str!("reasons.sql"), &reason_sets, |row| {
+            let reasons = rows(connection, include_str!("reasons.sql"), &reason_sets, |row| {
                 Ok(Reason { kind: words.word(row, 0)?, comment: words.text(connection, row.get(1)?)? })
             })?;
-            Ok(Results { dkim, spf, reasons })
+            Ok(Results { sets, dkim, spf, reasons })
         };
         read().map_err(|error| database.explain(error))
     }
 
+    /// What a combination is made of.
+    pub fn sets(&self, auth_set: i64) -> Sets {
+        self.sets.get(&auth_set).copied().unwrap_or_default()
+    }
+
     /// The DKIM results of a combination.
-    pub fn dkim(&self, set: i64) -> &[Dkim] {
-        self.dkim.get(&set).map_or(&[], Vec::as_slice)
+    pub fn dkim(&self, sets: Sets) -> &[Dkim] {
+        self.dkim.get(&sets.dkim).map_or(&[], Vec::as_slice)
     }
 
     /// Those of all.
@@ -86,8 +104,8 @@ impl Results {
     }
 
     /// The SPF results of a combination.
-    pub fn spf(&self, set: i64) -> &[Spf] {
-        self.spf.get(&set).map_or(&[], Vec::as_slice)
+    pub fn spf(&self, sets: Sets) -> &[Spf] {
+        self.spf.get(&sets.spf).map_or(&[], Vec::as_slice)
     }
 
     /// The override reasons of a combination.
@@ -130,8 +148,20 @@ impl Words {
     }
 }
 
-/// The rows of `sql` for each of these numbers, which comes first in it.
-fn sets<T>(
+fn parts(connection: &Connection, auth_sets: &[i64]) -> rusqlite::Result<Numbers<Sets>> {
+    let mut statement = connection.prepare_cached(include_str!("sets.sql"))?;
+    let mut found = Numbers::with_capacity_and_hasher(auth_sets.len(), Default::default());
+    for id in auth_sets {
+        let mut rows = statement.query([id])?;
+        if let Some(row) = rows.next()? {
+            found.insert(*id, Sets { dkim: row.get(0)?, spf: row.get(1)? });
+        }
+    }
+    Ok(found)
+}
+
+/// The rows of `sql` for each of these numbers, which it asks for.
+fn rows<T>(
     connection: &Connection,
     sql: &str,
     numbers: &[i64],

@@ -1,2 +1,2 @@
--- The SPF results of a combination.
-SELECT domain, scope, result FROM spf_result WHERE auth_set = ?1 ORDER BY ordinal
+-- A combination of SPF results.
+SELECT domain, scope, result FROM spf_result WHERE spf_set = ?1 ORDER BY ordinal

@@ -5,12 +5,13 @@ WITH RECURSIVE days (source, day) AS (
   FROM address s WHERE s.ip = :ip
   UNION ALL
   SELECT source, (SELECT min(n.day) FROM daily_result n WHERE n.day > days.day) FROM days WHERE days.day IS NOT NULL
-), u (auth_set) AS MATERIALIZED (
-  SELECT DISTINCT auth_set FROM (
-    SELECT d.auth_set FROM days CROSS JOIN daily_result d ON d.day = days.day AND d.source = days.source LIMIT 2000)
+), u (dkim_set, spf_set) AS MATERIALIZED (
+  SELECT DISTINCT a.dkim_set, a.spf_set FROM (
+    SELECT d.auth_set FROM days CROSS JOIN daily_result d ON d.day = days.day AND d.source = days.source LIMIT 2000) f
+  CROSS JOIN auth_set a ON a.id = f.auth_set
 )
 SELECT 'spf' AS kind, d.value AS domain
-FROM u CROSS JOIN spf_result p ON p.auth_set = u.auth_set AND p.result = 'pass' CROSS JOIN text d ON d.id = p.domain
+FROM u CROSS JOIN spf_result p ON p.spf_set = u.spf_set AND p.result = 'pass' CROSS JOIN text d ON d.id = p.domain
 UNION
 SELECT 'dkim', d.value
-FROM u CROSS JOIN dkim_result k ON k.auth_set = u.auth_set AND k.result = 'pass' CROSS JOIN text d ON d.id = k.domain
+FROM u CROSS JOIN dkim_result k ON k.dkim_set = u.dkim_set AND k.result = 'pass' CROSS JOIN text d ON d.id = k.domain

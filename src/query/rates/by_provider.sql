@@ -1,7 +1,9 @@
 -- Messages that were not refused, as reporters told of periods in the window, by nothing else.
-SELECT o.value AS org_name, NULL AS value, NULL AS selector, CAST(total(c.messages) AS INTEGER) AS messages
-FROM report r CROSS JOIN record c ON c.report = r.id JOIN text o ON o.id = r.org_name
-WHERE r.end_at >= :since AND r.end_at < :until AND r.begin_at >= :since AND r.kind = 'aggregate' AND r.counted
-  AND r.org_name IN (SELECT t.id FROM json_each(:org_names) j JOIN text t ON t.value = j.value)
-  AND (:domain IS NULL OR r.domain = (SELECT id FROM text WHERE value = :domain)) AND c.disposition IS NOT 2
-GROUP BY r.org_name
+SELECT o.value AS org_name, NULL AS value, NULL AS selector,
+       CAST(total(d.messages) - total(d.reject) AS INTEGER) AS messages
+FROM daily_reporter d JOIN text o ON o.id = d.org_name
+WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND d.end_at >= :since AND d.end_at < :until
+  AND d.begin_at >= :since AND NOT EXISTS (SELECT 1 FROM summed_report s WHERE s.end_at = d.end_at)
+  AND d.org_name IN (SELECT t.id FROM json_each(:org_names) j JOIN text t ON t.value = j.value)
+  AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain)) AND d.records > 0
+GROUP BY d.org_name

@@ -1,6 +1,8 @@
--- Periods that aggregate reports cover which lie in the window as a whole, by reporter.
-SELECT o.value AS org_name, r.begin_at, r.end_at
-FROM report r JOIN text o ON o.id = r.org_name
-WHERE r.end_at >= :since AND r.end_at < :until AND r.begin_at >= :since AND r.kind = 'aggregate' AND r.counted
-  AND (:domain IS NULL OR r.domain = (SELECT id FROM text WHERE value = :domain))
-GROUP BY r.org_name, r.begin_at, r.end_at
+-- Periods that aggregate reports cover which lie in the window as a whole, by reporter. Where some report of a period is gone, it
+-- is left out: its sums do not tell all that complaints are compared with.
+SELECT o.value AS org_name, d.begin_at, d.end_at
+FROM daily_reporter d JOIN text o ON o.id = d.org_name
+WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND d.end_at >= :since AND d.end_at < :until
+  AND d.begin_at >= :since AND NOT EXISTS (SELECT 1 FROM summed_report s WHERE s.end_at = d.end_at)
+  AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))
+GROUP BY d.org_name, d.begin_at, d.end_at

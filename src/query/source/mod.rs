@@ -1,9 +1,10 @@
 //! Everything known about one sending address, or several taken together.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 
 use super::facets::{Facet, Facets, facets};
 use super::{Database, Error, Window};
@@ -44,6 +45,18 @@ pub fn source(database: &Database, window: Window, addresses: &[Address]) -> Res
     facets.counts.complaints =
         complaints.iter().filter(complaint).fold(0, |sum: i64, facet| sum.saturating_add(facet.messages));
     Ok(Source { facets, reporters, complaints })
+}
+
+/// Incidents of complaints about mail of each of these addresses, by its text.
+///
+/// # Errors
+/// As [`Database`].
+pub fn complained(database: &Database, window: Window, addresses: &[Address]) -> Result<HashMap<String, i64>, Error> {
+    let numbers: Vec<i64> = addresses.iter().map(|address| address.id).collect();
+    let sources = serde_json::Value::from(numbers).to_string();
+    let params = named_params! {":sources": sources, ":since": window.since, ":until": window.until};
+    let read = |row: &Row<'_>| Ok((row.get("ip")?, row.get("incidents")?));
+    Ok(database.rows(include_str!("complained.sql"), params, read)?.into_iter().collect())
 }
 
 super::row! {

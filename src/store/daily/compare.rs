@@ -15,10 +15,10 @@ const SOURCES: &str = "
            CAST(total(c.messages) FILTER (WHERE c.disposition = 2) AS INTEGER),
            CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM reason q WHERE q.reason_set = c.reason_set
              AND q.type IN ('forwarded', 'mailing_list', 'trusted_forwarder'))) AS INTEGER),
-           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM dkim_result k
-             WHERE k.auth_set = c.auth_set AND k.result = 'pass')) AS INTEGER),
-           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM spf_result k
-             WHERE k.auth_set = c.auth_set AND k.result = 'pass')) AS INTEGER)
+           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM auth_set u
+             JOIN dkim_result k ON k.dkim_set = u.dkim_set WHERE u.id = c.auth_set AND k.result = 'pass')) AS INTEGER),
+           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM auth_set u
+             JOIN spf_result k ON k.spf_set = u.spf_set WHERE u.id = c.auth_set AND k.result = 'pass')) AS INTEGER)
     FROM report r CROSS JOIN record c ON c.report = r.id
     WHERE r.kind = 'aggregate' AND r.counted
     GROUP BY 1, 2, 3, 4, 5";

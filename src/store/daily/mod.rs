@@ -629,8 +629,9 @@ fn known<V: Copy>(
 fn marks(connection: &Connection, auth_set: i64) -> rusqlite::Result<Marks> {
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM dkim_result WHERE auth_set = ?1 AND result = 'pass'), \
-             EXISTS (SELECT 1 FROM spf_result WHERE auth_set = ?1 AND result = 'pass')",
+            "SELECT EXISTS (SELECT 1 FROM dkim_result k WHERE k.dkim_set = u.dkim_set AND k.result = 'pass'), \
+             EXISTS (SELECT 1 FROM spf_result k WHERE k.spf_set = u.spf_set AND k.result = 'pass') \
+             FROM auth_set u WHERE u.id = ?1",
         )?
         .query_row([auth_set], |row| Ok(Marks { dkim_any: row.get(0)?, spf_any: row.get(1)? }))
 }
