@@ -23,8 +23,10 @@ pub struct Provider {
     dkim: Vec<String>,
     /// What its customers include in their SPF records.
     include: Vec<String>,
-    /// Where that is written.
-    pub source: String,
+    /// Where the provider is said to write of it.
+    pub page: String,
+    /// Where some of it was read.
+    pub source: Option<String>,
 }
 
 /// What a provider is for.
@@ -143,7 +145,9 @@ mod tests {
         let mut names = HashSet::new();
         for provider in table() {
             assert!(names.insert(&provider.name), "{} is there twice", provider.name);
-            assert!(provider.source.starts_with("https://"), "{}: no source", provider.name);
+            for link in [Some(&provider.page), provider.source.as_ref()].into_iter().flatten() {
+                assert!(link.starts_with("https://"), "{}: {link}", provider.name);
+            }
             assert_eq!(
                 provider.kind == Kind::Forwarder,
                 provider.forwards == Forwards::Mainly,

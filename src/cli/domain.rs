@@ -163,15 +163,20 @@ impl Lost {
             format!("{} ({})", number::count(part, "message"), number::percent(share))
         };
         let lost = self.own.saturating_add(self.forwarded);
-        let mut lines = vec![
-            format!(
-                "At quarantine {} would go to spam: {} of yours, {} passed on by others.",
-                share(lost),
-                share(self.own),
-                share(self.forwarded)
-            ),
-            format!("At reject {} would be refused.", share(lost)),
-        ];
+        let mut lines = match lost {
+            0 => {
+                vec!["At quarantine and at reject nothing of yours, nor what others pass on, would be lost.".to_owned()]
+            }
+            lost => vec![
+                format!(
+                    "At quarantine {} would go to spam: {} of yours, {} passed on by others.",
+                    share(lost),
+                    share(self.own),
+                    share(self.forwarded)
+                ),
+                format!("At reject {} would be refused.", share(lost)),
+            ],
+        };
         if self.spared > 0 {
             let spared = number::count(self.spared, "message");
             lines.push(format!("Receivers spare {spared} today because they know who passed them on."));

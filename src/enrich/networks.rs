@@ -1,5 +1,5 @@
 //! Networks, their owners and countries out of files in the MaxMind format that the user has. Whoever makes such files has
-//! his own names for things; those of MaxMind, DB-IP and IPinfo are known.
+//! his own names for things; those of MaxMind, DB-IP, IPinfo and of files made of iptoasn's tables are known.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -79,22 +79,25 @@ fn open(path: &Path) -> Result<(PathBuf, Reader<Vec<u8>>), String> {
 fn read(value: &Value) -> Network {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
     let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| text(pointer));
-    // MaxMind and DB-IP: a number; IPinfo: "AS15169".
-    let number =
-        value.pointer("/autonomous_system_number").or_else(|| value.pointer("/traits/autonomous_system_number"));
-    let number = number.and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
-    let spelled = || text("/asn").and_then(|text| text.trim_start_matches(['A', 'S', 'a', 's']).parse().ok());
+    // MaxMind, DB-IP and what is made of iptoasn: a number; IPinfo: "AS15169".
+    let number = |pointer: &&str| {
+        let value = value.pointer(pointer)?;
+        let spelled = || value.as_str()?.trim_start_matches(['A', 'S', 'a', 's']).parse().ok();
+        value.as_u64().map_or_else(spelled, |number| u32::try_from(number).ok())
+    };
+    let asn = ["/autonomous_system_number", "/traits/autonomous_system_number", "/asn", "/as_number"];
     let owner = first(&[
         "/autonomous_system_organization",
         "/traits/autonomous_system_organization",
         "/as_name",
         "/as_organization",
+        "/as_description",
     ]);
     let country = first(&["/country/iso_code", "/country_code", "/registered_country/iso_code", "/country"]);
     let two_letters = |code: &&str| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
     Network {
         network: None,
-        asn: number.or_else(spelled),
+        asn: asn.iter().find_map(number),
         as_owner: owner.map(|owner| owner.chars().take(OWNER).collect()),
         country: country.filter(two_letters).map(str::to_ascii_uppercase),
     }
@@ -130,6 +133,7 @@ mod tests {
         check(r#"{"country":"de","asn":"junk"}"#, None, None, Some("DE"));
         check(r#"{"country":"Germany"}"#, None, None, None);
         check(r#"{"autonomous_system_number":99999999999}"#, None, None, None);
+        check(r#"{"asn":64500,"as_description":"EXAMPLE"}"#, Some(64_500), Some("EXAMPLE"), None);
         check("[]", None, None, None);
     }
 

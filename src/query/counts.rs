@@ -2,6 +2,8 @@
 
 use rusqlite::Row;
 
+use crate::number;
+
 /// Counts of messages, and of the complaints about them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -97,9 +99,13 @@ impl Counts {
         } else if self.unknown == self.messages {
             "not known: none passes, and reporters left a result out".to_owned()
         } else {
-            let mut text = format!("{fail} of {} fail DMARC", self.messages);
+            let all = number::grouped(self.messages);
+            let mut text = match fail {
+                0 => format!("none of {all} fails DMARC"),
+                fail => format!("{} of {all} fail DMARC", number::grouped(fail)),
+            };
             if self.unknown > 0 {
-                text.push_str(&format!(", {} not known", self.unknown));
+                text.push_str(&format!(", {} not known", number::grouped(self.unknown)));
             }
             text
         };
@@ -126,7 +132,7 @@ mod tests {
         check(5, 0, 0, 0, 5, Some("not known: none passes, and reporters left a result out"));
         check(5, 2, 2, 0, 0, Some("3 of 5 fail DMARC"));
         check(5, 2, 2, 0, 1, Some("2 of 5 fail DMARC, 1 not known"));
-        check(5, 4, 4, 0, 1, Some("0 of 5 fail DMARC, 1 not known"));
+        check(5, 4, 4, 0, 1, Some("none of 5 fails DMARC, 1 not known"));
     }
 
     #[test]

@@ -108,7 +108,7 @@ mod tests {
                 "50.0% pass DMARC, after 100.0% (-50.0 points).",
                 "2,800 messages, after 1,000.",
                 "a.test publishes p=reject, after p=none.",
-                "192.0.2.1 was ok, and fails now: 1400 of 2800 fail DMARC: what fails is not signed by you: sign all.",
+                "192.0.2.1 was ok, and fails now: 1,400 of 2,800 fail DMARC: what fails is not signed by you: sign all.",
                 "Nothing from 192.0.2.2, after 100 messages.",
             ]
         );

@@ -216,18 +216,18 @@ pub fn figures(path: &Path) -> rusqlite::Result<Figures> {
     })
 }
 
-/// Pages that are looked at in half a second, and a short look.
-const LOOKED_AT_QUICKLY: i64 = 50_000;
+/// A file of so many pages is looked at whole in a few milliseconds.
+const SMALL: i64 = 1_000;
 const SHORT: Duration = Duration::from_secs(1);
 
-/// Whether the pages of a database hang together, as far as can be seen in `time`; `None` where that was too short. Of a
-/// file that a short look does not see the end of, a fifth of it sees hardly less.
+/// Whether the pages of a database hang together, as far as can be seen in `time`; `None` where that was too short. Of a file
+/// that a short look hardly sees the end of, a fifth of it has to do: SQLite also looks at the form of each page that it reads.
 ///
 /// # Errors
 /// Those of SQLite, which may be of damage too.
 pub fn quick(connection: &mut Connection, time: Duration) -> rusqlite::Result<Option<Vec<String>>> {
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-    let time = if time < SHORT && pages > LOOKED_AT_QUICKLY { time / 5 } else { time };
+    let time = if time < SHORT && pages > SMALL { time / 5 } else { time };
     let until = std::time::Instant::now() + time;
     connection.progress_handler(1_000, Some(move || std::time::Instant::now() >= until))?;
     let found = pragma(connection, "PRAGMA quick_check(1)");

@@ -111,6 +111,89 @@ fn names_networks_and_lists() {
     assert_eq!(enrich(&place, &["--refresh", "--limit", "1"], 0)["looked_up"], 1);
 }
 
+/// Entries as the makers of files lay them out, down to what nobody asks for.
+#[test]
+fn files_of_every_maker() {
+    use Value::{Map, Number, Text};
+    let names = || Map(vec![("de", Text("Niederlande")), ("en", Text("Netherlands"))]);
+    let continent = || {
+        Map(vec![("code", Text("EU")), ("geoname_id", Number(6_255_148)), ("names", Map(vec![("en", Text("Europe"))]))])
+    };
+    let country = || Map(vec![("geoname_id", Number(2_750_405)), ("iso_code", Text("NL")), ("names", names())]);
+    let german = || Map(vec![("geoname_id", Number(2_921_044)), ("iso_code", Text("DE")), ("names", names())]);
+    let of_asn = || {
+        Map(vec![("autonomous_system_number", Number(64_500)), ("autonomous_system_organization", Text("Example Net"))])
+    };
+    let asn = Some(("64500", "Example Net"));
+    let cases = [
+        ("GeoLite2-ASN", of_asn(), asn, None),
+        (
+            "GeoLite2-Country",
+            Map(vec![("continent", continent()), ("country", country()), ("registered_country", german())]),
+            None,
+            Some("NL"),
+        ),
+        ("GeoLite2-Country, of a network", Map(vec![("registered_country", german())]), None, Some("DE")),
+        ("dbip-asn-lite", of_asn(), asn, None),
+        ("dbip-country-lite", Map(vec![("continent", continent()), ("country", country())]), None, Some("NL")),
+        (
+            "dbip-isp",
+            Map(vec![
+                ("country", country()),
+                (
+                    "traits",
+                    Map(vec![
+                        ("autonomous_system_number", Number(64_500)),
+                        ("autonomous_system_organization", Text("Example Net")),
+                        ("isp", Text("Example")),
+                    ]),
+                ),
+            ]),
+            asn,
+            Some("NL"),
+        ),
+        (
+            "ipinfo_lite",
+            Map(vec![
+                ("as_domain", Text("example.net")),
+                ("as_name", Text("Example Net")),
+                ("asn", Text("AS64500")),
+                ("continent", Text("Europe")),
+                ("continent_code", Text("EU")),
+                ("country", Text("Netherlands")),
+                ("country_code", Text("NL")),
+            ]),
+            asn,
+            Some("NL"),
+        ),
+        (
+            "ipinfo country_asn",
+            Map(vec![
+                ("as_name", Text("Example Net")),
+                ("asn", Text("AS64500")),
+                ("continent", Text("EU")),
+                ("country", Text("NL")),
+                ("country_name", Text("Netherlands")),
+            ]),
+            asn,
+            Some("NL"),
+        ),
+        ("iptoasn-asn, ip-location-db", of_asn(), asn, None),
+        ("iptoasn-country, ip-location-db", Map(vec![("country_code", Text("NL"))]), None, Some("NL")),
+    ];
+    let server = Nameserver::start(ZONE);
+    let place = place(&["192.0.2.1"], &format!("{}[enrich]\nmmdb = [\"a.mmdb\"]\n", server.section()));
+    for (maker, entry, asn, country) in cases {
+        place.write("a.mmdb", mmdb::file(&[("192.0.2.0/24", entry)]));
+        enrich(&place, &["--refresh"], 0);
+        let found = |name: &str| column(&place, "192.0.2.1", name);
+        let (number, owner) = (asn.map(|(number, _)| number), asn.map(|(_, owner)| owner));
+        assert_eq!((found("asn").as_deref(), found("as_owner").as_deref()), (number, owner), "{maker}");
+        assert_eq!(found("country").as_deref(), country, "{maker}");
+        assert_eq!(found("network").as_deref(), Some("192.0.2.0/24"), "{maker}");
+    }
+}
+
 #[test]
 fn a_failure_keeps_what_was_known() {
     let server = Nameserver::start(ZONE);

@@ -249,9 +249,10 @@ fn closing(out: &mut impl Write, by: By, totals: Counts, elsewhere: i64, notes: 
             .share(notes.unverified_messages)
             .map_or_else(String::new, |share| format!(" ({} of all)", number::percent(share)));
         lines.push(format!(
-            "{} with {}{of} not known to come from whom it names (--verified-only leaves such out).",
+            "{} with {}{of} not known to come from whom {} (--verified-only leaves such out).",
             number::count(notes.unverified_reports, "report"),
             number::count(notes.unverified_messages, "message"),
+            if notes.unverified_reports == 1 { "it names" } else { "they name" },
         ));
     }
     if notes.failed > 0 {

@@ -53,13 +53,10 @@ pub fn domain(database: &Database, window: Window, domain: &str) -> Result<Domai
     let times = named_params! {":since": window.since, ":until": window.until};
     let summed = database.one(include_str!("summed.sql"), times, |row| row.get::<_, bool>("summed"))?;
     // The rows of one domain are found at once, the sums only by reading the days of the window.
-    let (rows, reporters) = match summed {
-        false => (include_str!("rows.sql"), include_str!("reporters.sql")),
-        true => (include_str!("summed_rows.sql"), include_str!("summed_reporters.sql")),
-    };
+    let rows = if summed { include_str!("summed_rows.sql") } else { include_str!("rows.sql") };
     Ok(Domain {
         facets: facets(database, rows, params)?,
-        reporters: database.rows(reporters, params, Facet::from_row)?,
+        reporters: database.rows(include_str!("reporters.sql"), params, Facet::from_row)?,
         policies: database.rows(include_str!("policies.sql"), params, Policy::read)?,
     })
 }

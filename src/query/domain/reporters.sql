@@ -1,9 +1,15 @@
--- Who reports about one policy domain.
+-- Who reports about one policy domain, by the daily sums: also where the reports are gone and their sums were kept.
+WITH RECURSIVE days (day) AS (
+  SELECT min(d.day) FROM daily_reporter d WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400
+  UNION ALL
+  SELECT (SELECT min(n.day) FROM daily_reporter n WHERE n.day > days.day AND n.day <= (:until - 1) / 86400)
+  FROM days WHERE days.day IS NOT NULL
+)
 SELECT 'reporter' AS section, t.value AS name, NULL AS detail, NULL AS result,
-       CAST(total(c.messages) AS INTEGER) AS messages,
-       CAST(total(c.messages) FILTER (WHERE c.dkim = 1 OR c.spf = 1) AS INTEGER) AS dmarc_pass,
-       min(r.begin_at) AS first_at, max(r.end_at) AS last_at
-FROM text p CROSS JOIN report r ON r.domain = p.id LEFT JOIN record c ON c.report = r.id LEFT JOIN text t ON t.id = r.org_name
-WHERE p.value = :domain AND r.end_at >= :since AND r.end_at < :until AND r.kind = 'aggregate' AND r.counted
+       CAST(total(d.messages) AS INTEGER) AS messages, CAST(total(d.dmarc_pass) AS INTEGER) AS dmarc_pass,
+       min(d.begin_at) AS first_at, max(d.end_at) AS last_at
+FROM days CROSS JOIN text p CROSS JOIN daily_reporter d ON d.day = days.day AND d.domain = p.id
+LEFT JOIN text t ON t.id = d.org_name
+WHERE p.value = :domain AND d.end_at >= :since AND d.end_at < :until
 GROUP BY 2
 ORDER BY messages DESC, 2

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use rusqlite::named_params;
 
+pub(super) use numbers::Place;
+pub(super) use results::Words;
 pub use results::{Dkim, Reason, Results, Sets, Spf};
 
 use super::{Counts, Database, Error, Window};

@@ -7,11 +7,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub(super) type Numbers<T> = HashMap<i64, T, Place>;
 
 /// Makes [`Mixed`].
-pub(super) type Place = BuildHasherDefault<Mixed>;
+pub(in crate::query) type Place = BuildHasherDefault<Mixed>;
 
 /// Mixes numbers by multiplication.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mixed(u64);
+pub(in crate::query) struct Mixed(u64);
 
 impl Mixed {
     fn mix(&mut self, number: u64) {

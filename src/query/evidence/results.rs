@@ -116,14 +116,18 @@ impl Results {
 
 /// Strings of which there are few, each held once.
 #[derive(Default)]
-pub(super) struct Words {
+pub(in crate::query) struct Words {
     texts: Numbers<Arc<str>>,
     words: HashMap<Box<[u8]>, Arc<str>>,
 }
 
 impl Words {
     /// Number `id` of the table `text`.
-    pub(super) fn text(&mut self, connection: &Connection, id: Option<i64>) -> rusqlite::Result<Option<Arc<str>>> {
+    pub(in crate::query) fn text(
+        &mut self,
+        connection: &Connection,
+        id: Option<i64>,
+    ) -> rusqlite::Result<Option<Arc<str>>> {
         let Some(id) = id else { return Ok(None) };
         if let Some(known) = self.texts.get(&id) {
             return Ok(Some(known.clone()));

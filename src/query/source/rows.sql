@@ -6,12 +6,6 @@ WITH RECURSIVE days (day) AS (
   SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= (:until - 1) / 86400)
   FROM days WHERE days.day IS NOT NULL
 )
-SELECT p.value AS domain, f.value AS header_from, g.auth_set, nullif(g.reason_set, 0) AS reason_set, nullif(g.dkim, -1) AS dkim,
-       nullif(g.spf, -1) AS spf, nullif(g.disposition, -1) AS disposition, g.begin_at, g.end_at, g.messages
-FROM (
-  SELECT d.domain, d.header_from, d.auth_set, d.reason_set, d.dkim, d.spf, d.disposition, d.begin_at, d.end_at,
-         CAST(total(d.messages) AS INTEGER) AS messages
-  FROM days CROSS JOIN json_each(:sources) j CROSS JOIN daily_result d ON d.day = days.day AND d.source = j.value
-  WHERE d.end_at >= :since AND d.end_at < :until
-  GROUP BY d.domain, d.header_from, d.auth_set, d.reason_set, d.dkim, d.spf, d.disposition, d.begin_at, d.end_at
-) g LEFT JOIN text p ON p.id = g.domain LEFT JOIN text f ON f.id = g.header_from
+SELECT d.domain, d.header_from, d.auth_set, d.reason_set, d.dkim, d.spf, d.disposition, d.begin_at, d.end_at, d.messages
+FROM days CROSS JOIN json_each(:sources) j CROSS JOIN daily_result d ON d.day = days.day AND d.source = j.value
+WHERE d.end_at >= :since AND d.end_at < :until
