@@ -7,7 +7,7 @@ use super::window::{self, WindowArgs};
 use super::{Context, Error, Status, rates};
 use crate::query::complaints::{self, Complaint, Which};
 use crate::query::{Window, extent};
-use crate::render::{Field, number};
+use crate::render::{Field, Format, number};
 
 /// Rows of a table on a terminal.
 const TERMINAL_ROWS: usize = 100;
@@ -93,6 +93,48 @@ const COMPLAINT: &[Field<Complaint>] = &[
     Field::time("seen_at", |row: &Complaint| row.seen_at.into()).data_only(),
 ];
 
+/// What a table shows of complaints that wait: why they do.
+const PENDING: &[Field<Complaint>] = &[
+    Field::id("id", |row: &Complaint| row.id.into()),
+    Field::text("feedback_type", |row: &Complaint| (&row.feedback_type).into()).if_wide(2),
+    Field::time("arrived_at", |row: &Complaint| row.arrived_at.into()),
+    Field::text("recipient", |row: &Complaint| (&row.recipient).into()),
+    Field::text("trust_reason", |row: &Complaint| (&row.trust_reason).into()),
+    Field::text("decision_reason", |row: &Complaint| (&row.decision_reason).into()).if_wide(4),
+];
+
+/// What a table shows of complaints that name nobody: what a send log would find them by.
+const UNRESOLVED: &[Field<Complaint>] = &[
+    Field::id("id", |row: &Complaint| row.id.into()),
+    Field::text("feedback_type", |row: &Complaint| (&row.feedback_type).into()).if_wide(2),
+    Field::text("provider", |row: &Complaint| (&row.provider).into()).if_wide(3),
+    Field::time("arrived_at", |row: &Complaint| row.arrived_at.into()),
+    Field::text("recipient_status", |row: &Complaint| (&row.recipient_status).into()),
+    Field::text("header_from", |row: &Complaint| (&row.header_from).into()).if_wide(4),
+    Field::text("message_id", |row: &Complaint| (&row.message_id).into()),
+];
+
+/// What a table shows of complaints about mail of others: why it is taken for that.
+const NOT_OURS: &[Field<Complaint>] = &[
+    Field::id("id", |row: &Complaint| row.id.into()),
+    Field::text("feedback_type", |row: &Complaint| (&row.feedback_type).into()).if_wide(3),
+    Field::time("arrived_at", |row: &Complaint| row.arrived_at.into()),
+    Field::text("recipient", |row: &Complaint| (&row.recipient).into()).if_wide(2),
+    Field::text("source_ip", |row: &Complaint| (&row.source_ip).into()),
+    Field::text("header_from", |row: &Complaint| (&row.header_from).into()),
+    Field::text("not_ours", |row: &Complaint| (&row.not_ours).into()),
+];
+
+/// The columns: all of them for programs.
+fn columns(which: Which, format: Format) -> &'static [Field<Complaint>] {
+    match (format, which) {
+        (Format::Table, Which::Pending) => PENDING,
+        (Format::Table, Which::Unresolved) => UNRESOLVED,
+        (Format::Table, Which::NotOurs) => NOT_OURS,
+        _ => COMPLAINT,
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -113,7 +155,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         return rates::run(context, &database, window, args.domain.as_deref(), by, format, limit);
     }
     let mut out = answer::stdout();
-    let listed = answer::list(&mut out, format, limit, COMPLAINT, |take| {
+    let listed = answer::list(&mut out, format, limit, columns(which, format), |take| {
         complaints::each(&database, window, args.domain.as_deref(), which, take)
     })?;
     if listed.rows == 0 {

@@ -169,7 +169,7 @@ fn a_list_that_shrinks_too_much_is_not_written() {
     assert_eq!(lines(), 90, "10 % less is allowed");
     change(&place, &lift(10..20));
     let ran = with(&[]).expect(76);
-    assert!(ran.stderr.contains("80 entries are left of 90") && ran.stderr.contains("--force"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("80 left of 90") && ran.stderr.contains("--force"), "{}", ran.stderr);
     assert_eq!(lines(), 90, "the old list stays");
     assert_eq!(files(place.dir.path()).keys().filter(|name| !name.starts_with("db.sqlite")).count(), 1);
     with(&["--max-shrink", "5"]).expect(76);
@@ -193,7 +193,7 @@ fn a_list_of_another_database_is_guarded_by_its_own_length() {
         let output = full.path("out/list.x");
         let before = files(&full.path("out"));
         let ran = export(&empty, &["--format", format.name, "--output", output.to_str().unwrap()]).expect(76);
-        assert!(ran.stderr.contains("0 entries are left of 120"), "{}: {}", format.name, ran.stderr);
+        assert!(ran.stderr.contains("0 left of 120"), "{}: {}", format.name, ran.stderr);
         assert_eq!(files(&full.path("out")), before, "{}", format.name);
     }
 }

@@ -268,7 +268,7 @@ impl Job<'_> {
             return Ok(());
         }
         let text = format_args!(
-            "{place}: {now} entries are left of {before} in the last export, which is more than {most} % less; nothing was \
+            "{place}: {now} left of {before} in the last export, which is more than {most} % less; nothing was \
              written: if that is right, say --force"
         );
         Err(Error::new(Status::Protocol, text))
