@@ -242,15 +242,17 @@ const COMPARED: usize = 4;
 /// Warns where a report has the same rows as another of the same reporter, domain and period under another report id:
 /// perhaps one report sent twice. Both count, because reporters with several servers do send such.
 pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    // The bounds are written out: a statement with a bound LIMIT is compiled anew each time that it is used.
     let others: Vec<(i64, String)> = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT o.id, o.report_id FROM report n CROSS JOIN (SELECT id FROM report \
-             WHERE (domain, end_at, records, messages) = (SELECT domain, end_at, records, messages FROM report WHERE id = ?1) ORDER BY id DESC LIMIT ?2) c CROSS JOIN report o ON o.id = c.id \
+             WHERE (domain, end_at, records, messages) = (SELECT domain, end_at, records, messages FROM report WHERE id = ?1) \
+             ORDER BY id DESC LIMIT {LOOKED_AT}) c CROSS JOIN report o ON o.id = c.id \
              WHERE n.id = ?1 AND o.id <> n.id AND o.kind = n.kind AND o.org_name IS n.org_name AND o.begin_at = n.begin_at \
              AND o.report_id <> n.report_id AND n.records > 0 \
-             AND o.counted AND n.counted ORDER BY o.id LIMIT ?3",
-        )?
-        .query_map(params![id, LOOKED_AT as i64, COMPARED as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
+             AND o.counted AND n.counted ORDER BY o.id LIMIT {COMPARED}",
+        ))?
+        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     // Row by row in the order sent, so that neither has to be held or sorted.
     let mut differ = connection.prepare_cached(

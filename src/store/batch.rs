@@ -13,7 +13,7 @@ use crate::reading::{self, Reading};
 
 /// Bytes of messages, and about what was read in them, that are held. The rest of a batch that holds more is kept under
 /// savepoints, which cost little beside messages so large.
-const HELD_BYTES: usize = 8 << 20;
+const HELD_BYTES: usize = 16 << 20;
 /// What a message takes in memory beside its bytes and records.
 const MESSAGE_BYTES: usize = 1 << 10;
 

@@ -389,8 +389,8 @@ fn prune_bounces(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusq
 }
 
 fn prune_problems(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM problem WHERE id IN (SELECT id FROM problem WHERE seen_at < ?1 LIMIT ?2)";
-    pruned.problems += connection.prepare_cached(sql)?.execute(params![age.before, BATCH])? as i64;
+    let sql = format!("DELETE FROM problem WHERE id IN (SELECT id FROM problem WHERE seen_at < ?1 LIMIT {BATCH})");
+    pruned.problems += connection.prepare_cached(&sql)?.execute([age.before])? as i64;
     connection
         .prepare_cached(
             "DELETE FROM kept_message WHERE NOT EXISTS \

@@ -113,7 +113,8 @@ impl Default for Bounds {
         // Google locks an account for a day that takes more than 2.5 GB in one.
         Bounds {
             message_bytes: 32 << 20,
-            batch_messages: 100,
+            // Each command costs a round trip in which nothing comes.
+            batch_messages: 1000,
             batch_bytes: 8 << 20,
             run_messages: 100_000,
             run_bytes: 2 << 30,

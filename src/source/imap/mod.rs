@@ -36,7 +36,7 @@ use session::{Connection, Failure, Opened};
 use uids::Windows;
 
 /// UIDs whose sizes are asked for by one command.
-const SIZES: usize = 500;
+const SIZES: usize = 2000;
 /// New connections in one run after messages on which one was lost, beside the one that a run always has.
 const SUSPICIONS: u32 = 3;
 /// Before a new connection after a lost one.

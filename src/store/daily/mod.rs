@@ -9,7 +9,7 @@ mod compare;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 pub use compare::differences;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
@@ -343,28 +343,58 @@ impl Record {
     }
 }
 
+/// Mixes row numbers and times, which are given out here: nobody can choose them so that they fall together.
+#[derive(Clone, Copy, Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        // The table takes its place from the lowest bits and a mark from the highest: both halves of the product.
+        let mixed = u128::from(self.0 ^ value ^ 0x9E37_79B9_7F4A_7C15) * 0xD6E8_FEB8_6659_FD93;
+        self.0 = (mixed ^ (mixed >> 64)) as u64;
+    }
+
+    fn write_i64(&mut self, value: i64) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(u64::from(value));
+    }
+}
+
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+
 /// Sums on their way into the tables.
 struct Sums<'a> {
     connection: &'a Connection,
     sign: i64,
-    sources: HashMap<SourceKey, SourceFigures>,
-    addresses: HashMap<i64, Told>,
-    reporters: HashMap<ReporterKey, (i64, Figures)>,
-    results: HashMap<ResultKey, (i64, i64)>,
-    auth_sets: HashMap<i64, Marks>,
-    reason_sets: HashMap<i64, bool>,
+    sources: Map<SourceKey, SourceFigures>,
+    addresses: Map<i64, Told>,
+    reporters: Map<ReporterKey, (i64, Figures)>,
+    results: Map<ResultKey, (i64, i64)>,
+    auth_sets: Map<i64, Marks>,
+    reason_sets: Map<i64, bool>,
 }
 
 fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
     let mut sums = Sums {
         connection,
         sign: reports.sign,
-        sources: HashMap::new(),
-        addresses: HashMap::new(),
-        reporters: HashMap::new(),
-        results: HashMap::new(),
-        auth_sets: HashMap::new(),
-        reason_sets: HashMap::new(),
+        sources: Map::default(),
+        addresses: Map::default(),
+        reporters: Map::default(),
+        results: Map::default(),
+        auth_sets: Map::default(),
+        reason_sets: Map::default(),
     };
     let mut heads = connection.prepare_cached(
         "SELECT id, end_at, begin_at, coalesce(?3, verification = 'verified'), coalesce(domain, 0), coalesce(org_name, 0) \
@@ -603,7 +633,7 @@ impl Figures {
 }
 
 /// Empties the map.
-fn sorted<K: Ord + Copy + Hash, V>(sums: &mut HashMap<K, V>) -> Vec<(K, V)> {
+fn sorted<K: Ord + Copy + Hash, V>(sums: &mut Map<K, V>) -> Vec<(K, V)> {
     let mut all: Vec<(K, V)> = sums.drain().collect();
     all.sort_unstable_by_key(|(key, _)| *key);
     all
@@ -611,7 +641,7 @@ fn sorted<K: Ord + Copy + Hash, V>(sums: &mut HashMap<K, V>) -> Vec<(K, V)> {
 
 /// What is known of a set, looked up at most once while it is held.
 fn known<V: Copy>(
-    cache: &mut HashMap<i64, V>,
+    cache: &mut Map<i64, V>,
     set: i64,
     look_up: impl FnOnce() -> rusqlite::Result<V>,
 ) -> rusqlite::Result<V> {
