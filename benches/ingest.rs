@@ -2,7 +2,8 @@
 //!
 //! A floor is the least that any program must do with the same bytes: decode base64 with the bare crate, inflate with bare
 //! flate2, walk the XML with a bare quick-xml loop, insert the rows with bare prepared statements into the same schema,
-//! start a process that does nothing. Prints a table and writes `target/bench.json`. An argument limits the run to figures whose name contains it.
+//! start a process that does nothing. Prints a table and writes `target/bench.json`. An argument limits the run to figures whose name
+//! contains it; `--read FOLDER` only reads what is there, for benches/peers.
 
 mod bare;
 mod floor;
@@ -22,7 +23,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use dmarcdb::limits::Limits;
 use dmarcdb::problem::Refusal;
-use dmarcdb::reading::{Reading, Settings};
+use dmarcdb::reading::{Item, Reading, Settings};
 use dmarcdb::report::aggregate::{self, AggregateReport, Chunk, Input, Sink};
 use dmarcdb::source::Origin;
 use dmarcdb::store::{Arrival, Content, Message, Ours, Store};
@@ -71,6 +72,10 @@ fn main() -> ExitCode {
     }
     if cfg!(debug_assertions) {
         eprintln!("warning: not a release build");
+    }
+    if let Some(at) = arguments.iter().position(|argument| argument == "--read") {
+        println!("{}", read_folder(Path::new(arguments.get(at + 1).expect("a folder"))));
+        return ExitCode::SUCCESS;
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-')).cloned().unwrap_or_default();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
@@ -219,6 +224,33 @@ impl Sink for Counter {
     }
 }
 
+/// Reads every file of a folder, in memory: the seconds that takes, and the records of aggregate reports in each or why there are
+/// none. What other readers make of the same is held against this; see benches/peers.
+fn read_folder(folder: &Path) -> Value {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+    paths.sort();
+    let files: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).expect("a file")).collect();
+    let settings = Settings::default();
+    let read =
+        || -> Vec<Reading> { files.iter().map(|bytes| dmarcdb::reading::read(bytes, None, &settings)).collect() };
+    let seconds = best_of(3, read);
+    let found = |reading: &Reading| -> Value {
+        let aggregate = reading.found.iter().filter_map(|found| match &found.item {
+            Item::Aggregate(report, _) => Some(report.records),
+            _ => None,
+        });
+        match (aggregate.clone().count(), reading.problems.first()) {
+            (0, Some(problem)) => json!(problem.refusal.code.to_string()),
+            _ => json!(aggregate.sum::<u64>()),
+        }
+    };
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let told: serde_json::Map<String, Value> =
+        paths.iter().zip(read()).map(|(path, reading)| (name(path), found(&reading))).collect();
+    json!({ "seconds": seconds, "files": told })
+}
+
 /// Seconds for the library to look at a file, unpack it and read what is in it.
 fn read_packed(packed: &[u8]) -> f64 {
     let settings = Settings::default();
@@ -296,14 +328,14 @@ fn inserting(dir: &Path) -> Vec<Figure> {
     ]
 }
 
-/// Seconds for the library's store to keep the reports, read before, in one transaction.
+/// Seconds for the library's store to keep the reports, read before, committed in batches as `ingest` does.
 fn store_reports(db: &Path, reports: &[Report]) -> f64 {
     let settings = Settings::default();
     let run = || {
         remove(db);
         let read = |report: &Report| dmarcdb::reading::read(&report.xml, None, &settings);
         let readings: Vec<(Reading, Vec<u8>)> =
-            reports.iter().map(|report| (read(report), report.xml.clone())).collect();
+            reports.iter().map(|report| (read(report), generate::gzip(&report.xml))).collect();
         let mut store = Store::open(db).expect("a database");
         let start = Instant::now();
         store.begin().expect("a transaction");
@@ -320,6 +352,10 @@ fn store_reports(db: &Path, reports: &[Report]) -> f64 {
             let content = Content::Read { bytes, sha256, name: None, reading: Box::new(reading) };
             let kept = store.keep(Message { arrival, content }, &settings, &Ours::default()).expect("a report is kept");
             assert_eq!(kept.map(|kept| kept.records), Some(report.rows.len() as u64));
+            if (number + 1).is_multiple_of(dmarcdb::ingest::BATCH_MESSAGES) {
+                store.commit().expect("a commit");
+                store.begin().expect("a transaction");
+            }
         }
         store.commit().expect("a commit");
         start.elapsed().as_secs_f64()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""dmarcdb beside parsedmarc: the same generated reports, on the same machine, in the same run, as files and as an mbox.
+"""dmarcdb beside parsedmarc: the same generated reports, on the same machine, in the same run, as files, as an mbox and over IMAP
+from a Dovecot of this machine; and its reader beside that of mail-auth, in memory.
 
     python3 benches/peers/run.py [REPORTS]
 
@@ -8,16 +9,23 @@ in turns, checks that both found every record, and prints a table of processor s
 parsedmarc runs with --offline: no look-ups of names, which dmarcdb does not do while it reads either.
 """
 
+import grp
 import gzip
 import json
 import os
+import pwd
+import re
+import signal
+import socket
 import random
 import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from base64 import encodebytes
+from email.message import EmailMessage
 from pathlib import Path
 
 PARSEDMARC = "parsedmarc==11.1.0"
@@ -163,6 +171,182 @@ def parsedmarc(paths, records):
     return ran
 
 
+DOVECOT = """
+base_dir = {dir}/run
+state_dir = {dir}/state
+log_path = {dir}/dovecot.log
+listen = 127.0.0.1
+protocols = imap
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+disable_plaintext_auth = no
+ssl = no
+first_valid_uid = 1
+mail_location = maildir:{dir}/Maildir
+mail_uid = {user}
+mail_gid = {group}
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN {dir}/users
+}}
+userdb {{
+  driver = static
+  args = uid={user} gid={group} home={dir}
+}}
+service anvil {{
+  chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+}}
+service auth {{
+  user = {user}
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+"""
+
+
+class Dovecot:
+    """A server on loopback with all mails in the INBOX of `alice`."""
+
+    def __init__(self, mbox):
+        # In /tmp: the paths of its sockets may not be long.
+        self.dir = Path(tempfile.mkdtemp(prefix="dm", dir="/tmp"))
+        user = pwd.getpwnam("dovecot") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+        group = grp.getgrgid(user.pw_gid).gr_name
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        for name in ["run", "state", "Maildir/new", "Maildir/cur", "Maildir/tmp"]:
+            (self.dir / name).mkdir(parents=True)
+        (self.dir / "users").write_text("alice:{PLAIN}alice-pw\n")
+        settings = DOVECOT.format(dir=self.dir, user=user.pw_name, group=group, port=self.port)
+        (self.dir / "dovecot.conf").write_text(settings)
+        mails = re.split(r"(?m)^From dmarc@receiver\.example .*\n", mbox.read_text())[1:]
+        for number, text in enumerate(mails):
+            (self.dir / "Maildir" / "new" / f"{1700000000 + number}.M{number}P1.peers").write_text(text)
+        os.chmod(self.dir, 0o755)
+        if os.getuid() == 0:
+            for path in [self.dir, *self.dir.rglob("*")]:
+                os.chown(path, user.pw_uid, user.pw_gid)
+        self.child = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(self.dir / "dovecot.conf")],
+                                      stderr=subprocess.DEVNULL, start_new_session=True)
+        for _ in range(100):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1) as there:
+                    there.recv(100)
+                return
+            except OSError:
+                time.sleep(0.1)
+        sys.exit(f"dovecot does not start: {(self.dir / 'dovecot.log').read_text()}")
+
+    def stop(self):
+        os.killpg(self.child.pid, signal.SIGTERM)
+        self.child.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def dmarcdb_imap(server, records):
+    for end in ["", "-wal", "-shm", ".lock"]:
+        (WORK / f"peers.sqlite{end}").unlink(missing_ok=True)
+    (WORK / "password").write_text("alice-pw\n")
+    os.chmod(WORK / "password", 0o600)
+    (WORK / "config.toml").write_text(
+        f'[[account]]\nname = "peers"\nhost = "127.0.0.1"\nport = {server.port}\ntls = "none"\nuser = "alice"\n'
+        f'password_file = "{WORK}/password"\nfolders = ["INBOX"]\nafter = "keep"\n')
+    ran = run([str(DMARCDB), "--db", str(WORK / "peers.sqlite"), "--config", str(WORK / "config.toml"), "-q", "fetch",
+               "--format", "json"])
+    assert json.loads(ran[3])["records"] == records, ran[3]
+    return ran
+
+
+def parsedmarc_imap(server, records):
+    out = WORK / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    # `test` leaves the mail where it is, so that every round finds it.
+    (WORK / "parsedmarc.ini").write_text(
+        f"[general]\nsave_aggregate = True\noutput = {out}\noffline = True\n"
+        f"[imap]\nhost = 127.0.0.1\nport = {server.port}\nssl = False\nuser = alice\npassword = alice-pw\n"
+        "[mailbox]\nreports_folder = INBOX\nwatch = False\ntest = True\nbatch_size = 0\n")
+    ran = run([str(WORK / "venv" / "bin" / "parsedmarc"), "-c", str(WORK / "parsedmarc.ini")])
+    found = sum(len(report["records"]) for report in json.loads((out / "aggregate.json").read_text()))
+    if found != records:
+        print(f"parsedmarc found {found} records of {records}", file=sys.stderr)
+    return ran
+
+
+def table(name, programs, given, records):
+    best = {}
+    for _ in range(ROUNDS):
+        for label, program in programs:
+            cpu, seconds, peak, _ = program(given, records)
+            known = best.get(label, (1e9, 1e9, 0))
+            best[label] = (min(cpu, known[0]), min(seconds, known[1]), max(peak, known[2]))
+    for label, figures in best.items():
+        print(f"| {name} | {label} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2]:.0f} |")
+    ours, theirs = best["dmarcdb"], best["parsedmarc"]
+    print(f"| | ratio | {theirs[0] / ours[0]:.0f} | {theirs[1] / ours[1]:.0f} | {theirs[2] / ours[2]:.1f} |", flush=True)
+
+
+def as_mail(path):
+    """A sample that is a file, attached to a mail as reporters attach it: mail-auth reads mail."""
+    kinds = {".xml": ("application", "xml"), ".zip": ("application", "zip"), ".gz": ("application", "gzip")}
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "dmarc@receiver.example", "dmarc@example.com", path.name
+    message.set_content("An aggregate report.")
+    kind, subtype = kinds[path.suffix]
+    message.add_attachment(path.read_bytes(), maintype=kind, subtype=subtype, filename=path.name)
+    return message.as_bytes()
+
+
+def readers(mbox):
+    """Both readers in memory: seconds for the corpus, and what each makes of the samples."""
+    theirs = ROOT / "benches" / "peers" / "mail-auth" / "Cargo.toml"
+    subprocess.run(["cargo", "build", "-q", "--release", "--locked", "--manifest-path", str(theirs),
+                    "--target-dir", str(WORK / "mail-auth")], check=True)
+    mail_auth = [str(WORK / "mail-auth" / "release" / "mail-auth-reader")]
+    ours = ["cargo", "bench", "-q", "--locked", "--bench", "ingest", "--", "--read"]
+
+    def read(command, folder):
+        done = subprocess.run([*command, str(folder)], capture_output=True, text=True, cwd=ROOT)
+        if done.returncode != 0:
+            sys.exit(f"{command}: {done.stderr[-2000:]}")
+        return json.loads(done.stdout)
+
+    folder = WORK / "mails"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for number, text in enumerate(re.split(r"(?m)^From dmarc@receiver\.example .*\n", mbox.read_text())[1:]):
+        (folder / f"{number:05}.eml").write_text(text)
+    pairs = [(read(ours, folder), read(mail_auth, folder)) for _ in range(ROUNDS)]
+    seconds = [min(pair[one]["seconds"] for pair in pairs) for one in [0, 1]]
+    found = [sum(count for count in pairs[0][one]["files"].values() if isinstance(count, int)) for one in [0, 1]]
+    print(f"\n| reader, in memory | ms | records |\n|---|---|---|\n| dmarcdb | {seconds[0] * 1e3:.0f} | {found[0]} |")
+    print(f"| mail-auth 0.13.3 | {seconds[1] * 1e3:.0f} | {found[1]} |\n| ratio | {seconds[1] / seconds[0]:.2f} | |")
+
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for path in sorted((ROOT / "samples" / "mail").glob("aggregate-*")):
+        (folder / f"{path.name}").write_bytes(path.read_bytes() if path.suffix == ".eml" else as_mail(path))
+    ours, theirs = read(ours, folder)["files"], read(mail_auth, folder)["files"]
+    print("\n| sample | dmarcdb, records | mail-auth |\n|---|---|---|")
+    for name, count in ours.items():
+        if count != theirs[name]:
+            print(f"| {name} | {count} | {theirs[name]} |")
+
+
 def main():
     reports = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     WORK.mkdir(parents=True, exist_ok=True)
@@ -172,17 +356,15 @@ def main():
     files, mbox, records = corpus(reports)
     print(f"{reports} reports, {records} records; {PARSEDMARC}; best of {ROUNDS} rounds in turns\n")
     print("| input | | processor s | clock s | peak MB |\n|---|---|---|---|---|")
-    for name, paths in [("files, .xml.gz", sorted(files.iterdir())), ("mbox", [mbox])]:
-        best = {}
-        for _ in range(ROUNDS):
-            for program in [dmarcdb, parsedmarc]:
-                cpu, seconds, peak, _ = program(paths, records)
-                known = best.get(program.__name__, (1e9, 1e9, 0))
-                best[program.__name__] = (min(cpu, known[0]), min(seconds, known[1]), max(peak, known[2]))
-        for program, figures in best.items():
-            print(f"| {name} | {program} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2]:.0f} |")
-        ours, theirs = best["dmarcdb"], best["parsedmarc"]
-        print(f"| | ratio | {theirs[0] / ours[0]:.0f} | {theirs[1] / ours[1]:.0f} | {theirs[2] / ours[2]:.1f} |")
+    programs = [("dmarcdb", dmarcdb), ("parsedmarc", parsedmarc)]
+    table("files, .xml.gz", programs, sorted(files.iterdir()), records)
+    table("mbox", programs, [mbox], records)
+    server = Dovecot(mbox)
+    try:
+        table("IMAP", [("dmarcdb", dmarcdb_imap), ("parsedmarc", parsedmarc_imap)], server, records)
+    finally:
+        server.stop()
+    readers(mbox)
 
 
 if __name__ == "__main__":
