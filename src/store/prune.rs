@@ -319,7 +319,7 @@ fn prune_reports(connection: &Connection, age: Age, pruned: &mut Pruned) -> rusq
 fn keep_sum(connection: &Connection, report: i64, before: i64) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
-            "INSERT INTO summed_report (end_at, digest) SELECT end_at, substr(identity, 9) FROM report \
+            "INSERT OR IGNORE INTO summed_report (end_at, digest) SELECT end_at, substr(identity, 9) FROM report \
              WHERE id = ?1 AND kind = 'aggregate' AND counted AND end_at < ?2",
         )?
         .execute(params![report, before])
