@@ -141,6 +141,34 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// What Amazon tells over SNS, of which the samples have none: a complaint and a bounce, bare, in the envelope of SNS, and by mail.
+fn notifications() -> Vec<Seed> {
+    const MAIL: &str = r#""mail":{"timestamp":"2026-08-04T08:59:38.237Z","source":"news@example.com","sourceIp":"192.0.2.10",
+"messageId":"0000","destination":["Ann@people.example","bob@people.example"],"headers":[{"name":"From",
+"value":"News <news@example.com>"},{"name":"Message-ID","value":"<n1@example.com>"},{"name":"List-Id","value":"<l.example.com>"}]}"#;
+    const COMPLAINT: &str = r#"{"notificationType":"Complaint","complaint":{"complainedRecipients":[{"emailAddress":
+"Ann@people.example"}],"timestamp":"2026-08-04T09:02:00.000Z","feedbackId":"f1","complaintSubType":null,"userAgent":"x/1",
+"complaintFeedbackType":"abuse","arrivalDate":"2026-08-04T09:00:00.000Z"},"#;
+    const BOUNCE: &str = r#"{"eventType":"Bounce","bounce":{"bounceType":"Permanent","bounceSubType":"General",
+"bouncedRecipients":[{"emailAddress":"bob@people.example","action":"failed","status":"5.1.1","diagnosticCode":
+"smtp; 550 5.1.1 no such user"}],"timestamp":"2026-08-04T09:02:00.000Z","feedbackId":"f2","reportingMTA":"dns; a.example",
+"remoteMtaIp":"192.0.2.25"},"#;
+    let seed = |place: &str, text: String| Seed { place: place.to_owned(), bytes: text.into_bytes() };
+    let mut seeds = Vec::new();
+    for event in [COMPLAINT, BOUNCE] {
+        let bare = format!("{event}{MAIL}}}");
+        let quoted = bare.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let enveloped = format!(r#"{{"Type":"Notification","TopicArn":"arn:aws:sns:x:1:y","Message":"{quoted}"}}"#);
+        let head = "From: no-reply@sns.amazonaws.com\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n";
+        seeds.push(seed("a notification by mail", format!("{head}{bare}\r\n")));
+        seeds.push(seed("a notification in its envelope", enveloped));
+        seeds.push(seed("a notification", bare));
+    }
+    let settings = settings();
+    assert!(seeds.iter().all(|one| !read(&one.bytes, one, &settings).found.is_empty()), "none is read as it is");
+    seeds
+}
+
 /// Larger seeds take their time without showing more.
 const SEED_BYTES: usize = 32 << 10;
 
@@ -155,7 +183,7 @@ fn seeds() -> Vec<Seed> {
     for folder in ["synthetic", "feedback/adversarial", "feedback/standards", "hostile"] {
         files(&corpus.join(folder), &mut paths);
     }
-    let mut seeds = Vec::new();
+    let mut seeds = notifications();
     let mut known = BTreeSet::new();
     for path in paths {
         let bytes = fs::read(&path).unwrap();
