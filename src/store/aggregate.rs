@@ -242,7 +242,6 @@ const COMPARED: usize = 4;
 /// Warns where a report has the same rows as another of the same reporter, domain and period under another report id:
 /// perhaps one report sent twice. Both count, because reporters with several servers do send such.
 pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    // The bounds are written out: a statement with a bound LIMIT is compiled anew each time that it is used.
     let others: Vec<(i64, String)> = connection
         .prepare_cached(&format!(
             "SELECT o.id, o.report_id FROM report n CROSS JOIN (SELECT id FROM report \

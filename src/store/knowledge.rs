@@ -77,7 +77,6 @@ impl Knowledge {
     pub fn sent_to(&self, connection: &Connection, message_id: Option<&str>) -> rusqlite::Result<Vec<String>> {
         let Some(message_id) = message_id.filter(|_| self.has_log) else { return Ok(Vec::new()) };
         let hash = super::sendlog::hash(message_id);
-        // The bound is written out: a statement with a bound LIMIT is compiled anew each time that it is used.
         let sql = format!(
             "SELECT r.address FROM send s JOIN send_recipient r ON r.id = s.recipient WHERE s.message_id = ?1 LIMIT {}",
             LOG_RECIPIENTS + 1

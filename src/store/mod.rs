@@ -322,5 +322,26 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(128);
+    // Else SQLite looks at what is bound where it joins or limits, and compiles such a statement anew each time that something
+    // else is bound: for each report, a quarter of the writer's work.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, StatementStatus};
+
+    #[test]
+    fn no_statement_is_compiled_anew_for_what_is_bound() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(super::migrations::SCHEMA).unwrap();
+        super::configure(&connection).unwrap();
+        let sql = "SELECT 1 FROM report n CROSS JOIN report o ON o.id = n.id + 1 WHERE n.id = ?1 LIMIT ?2";
+        let mut statement = connection.prepare(sql).unwrap();
+        for value in 0..5 {
+            assert!(!statement.exists([value, value]).unwrap());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }
