@@ -19,8 +19,9 @@ const AHEAD_SECONDS: i64 = 2 * 86_400;
 const EXAMPLES: &str = "\
 Takes away reports whose period ended, complaints and bounces that arrived, and problems met before the span. What goes is
 overwritten, for which the whole file is written anew: that takes twice its size on the disk for a moment, and once a week or
-month is often enough. Suppressions, and what people said about them, stay for good; of each message stays
-what tells that it was seen, so that the same mail offered again is still a duplicate. Copies and backups are yours to delete.
+month is often enough. With --in-place the space is given back without a copy, and bytes of what was deleted may be left between
+rows until a run without it. Suppressions, and what people said about them, stay for good; of each message stays what tells that
+it was seen, so that the same mail offered again is still a duplicate. Copies and backups are yours to delete.
 
 With --keep-sums, what aggregate reports add up to by day, address and result stays: `summary`, `source` and `domain` go on to answer
 for those days, and a report of them that comes once more, whatever its mail, is a duplicate. A later run without it takes the
@@ -29,7 +30,7 @@ sums away too.
 Examples:
   dmarcdb prune --keep 2y --dry-run
   dmarcdb prune --keep 400d
-  dmarcdb prune --keep 1y --keep-sums";
+  dmarcdb prune --keep 1y --keep-sums --in-place";
 
 /// Options of `dmarcdb prune`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,9 @@ pub struct Args {
     /// Keep what the aggregate reports that go add up to by day
     #[arg(long)]
     keep_sums: bool,
+    /// Give the space back without writing the file anew, which takes no room and leaves traces
+    #[arg(long)]
+    in_place: bool,
     /// Count what would go, and take nothing away
     #[arg(long)]
     dry_run: bool,
@@ -81,7 +85,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
     let done = if args.dry_run {
         store.would_prune(age).map(|pruned| (pruned, Erased::Whole))
     } else {
-        store.prune(age, || !stop.load(Ordering::Relaxed))
+        store.prune(age, args.in_place, || !stop.load(Ordering::Relaxed))
     };
     let (pruned, erased) = done.map_err(|error| store_error(&error))?;
     match args.format {
@@ -93,7 +97,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         Format::Text => context.note(sentence(&pruned, before, args.dry_run)),
     }
     match erased {
-        Erased::Whole => Ok(Status::Ok),
+        Erased::Whole | Erased::InPlace => Ok(Status::Ok),
         Erased::Stopped => Err(Error::new(Status::Temporary, "stopped by a signal; run again for the rest")),
         Erased::HeldByReader => Err(Error::new(
             Status::Temporary,
@@ -101,7 +105,7 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         )),
         Erased::NoRoom => Err(Error::new(
             Status::Io,
-            "taken away, but traces may be left in the file: writing it anew needs twice its size on the disk; make room and run again",
+            "taken away, but traces may be left in the file: writing it anew needs twice its size on the disk; make room and run again, or say --in-place",
         )),
     }
 }

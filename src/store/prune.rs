@@ -57,6 +57,8 @@ pub enum Erased {
     Whole,
     /// It was overwritten row by row, and some bytes may be left: there was no room to write the file anew.
     NoRoom,
+    /// The same, as was asked for.
+    InPlace,
     /// Another program reads the state of before, and as long as it does, that stays.
     HeldByReader,
     /// Stopped before the end.
@@ -191,7 +193,12 @@ impl Store {
     ///
     /// # Errors
     /// Those of SQLite.
-    pub fn prune(&mut self, age: Age, mut go_on: impl FnMut() -> bool) -> Result<(Pruned, Erased), Error> {
+    pub fn prune(
+        &mut self,
+        age: Age,
+        in_place: bool,
+        mut go_on: impl FnMut() -> bool,
+    ) -> Result<(Pruned, Erased), Error> {
         let mut pruned = Pruned::default();
         let steps: [Step; 6] =
             [prune_reports, prune_sums, prune_complaints, prune_bounces, prune_problems, prune_messages];
@@ -219,7 +226,7 @@ impl Store {
         self.strings.forget();
         // Also what an interrupted time has left.
         self.take_left_over()?;
-        let erased = self.renew()?;
+        let erased = self.renew(in_place)?;
         Ok((pruned, erased))
     }
 
@@ -236,9 +243,9 @@ impl Store {
         taken.and(restored).map_err(|source| self.error(source))
     }
 
-    /// Writes the whole file anew where there is room for that. Overwriting what is deleted is not enough: when SQLite moves
-    /// rows between pages, bytes of them stay behind in what the pages have left over.
-    fn renew(&self) -> Result<Erased, Error> {
+    /// Writes the whole file anew where there is room for that, unless it is to stay `in_place`. Overwriting what is deleted is
+    /// not enough: when SQLite moves rows between pages, bytes of them stay behind in what the pages have left over.
+    fn renew(&self, in_place: bool) -> Result<Erased, Error> {
         let renew = || -> rusqlite::Result<Erased> {
             let number = |pragma| self.connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
             let size = number("page_count")?.saturating_mul(number("page_size")?);
@@ -246,7 +253,7 @@ impl Store {
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let free = statvfs(folder).map_or(0, |system| system.f_bavail.saturating_mul(system.f_frsize));
             // Once beside the database, once in its log.
-            let roomy = free > size.saturating_mul(2).saturating_add(SPARE_BYTES);
+            let roomy = !in_place && free > size.saturating_mul(2).saturating_add(SPARE_BYTES);
             if roomy {
                 // Not in memory, and not in a folder where others look.
                 self.connection.pragma_update(None, "temp_store", "FILE")?;
@@ -260,6 +267,7 @@ impl Store {
             Ok(match (busy, roomy) {
                 (true, _) => Erased::HeldByReader,
                 (false, true) => Erased::Whole,
+                (false, false) if in_place => Erased::InPlace,
                 (false, false) => Erased::NoRoom,
             })
         };

@@ -132,6 +132,19 @@ fn nothing_deleted_is_left_in_the_bytes_of_the_file() {
 }
 
 #[test]
+fn space_is_given_back_in_place() {
+    let (place, anew) = (filled(), filled());
+    let size = fs::metadata(place.path("db.sqlite")).unwrap().len();
+    assert_eq!(prune(&place, &["--in-place"]), prune(&anew, &[]));
+    let left = fs::metadata(place.path("db.sqlite")).unwrap().len();
+    let free: i64 = place.database().pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap();
+    assert!(left < size && free == 0, "{size} bytes before, {left} after, {free} pages free");
+    let whole: String = place.database().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    assert_eq!(suppressed(&place), suppressed(&anew));
+}
+
+#[test]
 fn what_must_stay_stays() {
     let place = filled();
     assert_eq!(suppressed(&place), 40);

@@ -498,7 +498,7 @@ impl<'a> Model<'a> {
         let mut store = self.store()?;
         let before = if all { self.now + 1 } else { 0 };
         let age = Age { before, horizon: self.now, now: self.now, keep_sums: false };
-        store.prune(age, || true).map_err(|error| error.to_string())?;
+        store.prune(age, false, || true).map_err(|error| error.to_string())?;
         if all {
             self.ever_pruned = true;
             self.alive.clear();
