@@ -52,6 +52,12 @@ pub struct Stored {
     pub bytes: Vec<u8>,
 }
 
+/// Where the folders of servers are. In memory if there is such a place: Maildirs are small files, made and removed by the
+/// thousand, and a disk's file system is slow to give out again what it just took back. Short, because sockets are in them.
+fn base() -> &'static str {
+    if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }
+}
+
 impl Dovecot {
     /// Starts one.
     pub fn start() -> Dovecot {
@@ -90,7 +96,7 @@ impl Dovecot {
     }
 
     fn try_start(extra: &str, files: &[(&str, &str)]) -> Result<Dovecot, String> {
-        let dir = tempfile::Builder::new().prefix("dm").tempdir_in("/tmp").expect("a folder in /tmp");
+        let dir = tempfile::Builder::new().prefix("dm").tempdir_in(base()).expect("a folder for a server");
         let owner = Owner::find();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for name in ["run", "state", "home"] {

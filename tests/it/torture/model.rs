@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use dmarcdb::ingest::{self, Observer, Options, Reserved, Tally};
 use dmarcdb::limits::Limits;
@@ -411,8 +412,18 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Opens the database. A program that another test of this process is just starting holds, until it runs, whatever was open
+    /// here: so also the lock of a store that was closed meanwhile.
     fn store(&self) -> Result<Store, String> {
-        Store::open(&self.path).map_err(|error| format!("the database cannot be opened: {error}"))
+        let started = Instant::now();
+        loop {
+            match Store::open(&self.path) {
+                Err(error) if error.is_temporary() && started.elapsed() < Duration::from_secs(5) => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                opened => return opened.map_err(|error| format!("the database cannot be opened: {error}")),
+            }
+        }
     }
 
     /// One step, and whether everything is as it must be.
