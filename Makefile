@@ -91,7 +91,8 @@ advisories: ## look the dependencies up in the RustSec database
 TORTURE_TABLE = $(CURDIR)/target/torture.tsv
 torture: packages ## every fault at every point, an hour at most, with a table of points and violations (docs/torture.md)
 	@mkdir -p target; rm -f $(TORTURE_TABLE)
-	@DMARCDB_TORTURE=full DMARCDB_TORTURE_TABLE=$(TORTURE_TABLE) \
+	@$(CARGO) test --locked --release --test it --no-run && \
+	DMARCDB_TORTURE=full DMARCDB_TORTURE_TABLE=$(TORTURE_TABLE) DMARCDB_TORTURE_UNTIL=$$(($$(date +%s) + 3300)) \
 		$(CARGO) test --locked --release --test it torture -- --nocapture --test-threads 2; status=$$?; \
 	echo; awk -F '\t' 'BEGIN { printf "%-34s %8s %8s %10s %8s\n", "suite", "points", "target", "violations", "seconds" } \
 		{ printf "%-34s %8d %8d %10d %8d  %s\n", $$1, $$2, $$3, $$4, $$5, $$6; p += $$2; t += $$3; v += $$4; s += $$5 } \

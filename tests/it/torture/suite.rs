@@ -4,7 +4,7 @@ use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Whether all points are to be tried.
 pub fn full() -> bool {
@@ -125,6 +125,10 @@ impl Suite {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if is_late() {
+                            suite.lock().unwrap().note = "stopped for want of time".into();
+                            break;
+                        }
                         let label = label(point);
                         if only.as_ref().is_some_and(|only| *only != label) {
                             continue;
@@ -168,6 +172,14 @@ impl Suite {
         assert!(only().is_none() || points > 0, "{test}: no point bears the name in DMARCDB_TORTURE_ONLY");
         assert!(only().is_some() || points >= least, "{name}: only {points} of {least} points were reached");
     }
+}
+
+/// Whether no further point is to be begun: after `DMARCDB_TORTURE_UNTIL`, seconds since the epoch.
+fn is_late() -> bool {
+    let until = std::env::var("DMARCDB_TORTURE_UNTIL").ok().and_then(|text| text.parse().ok());
+    until.is_some_and(|until: u64| {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|now| now.as_secs() >= until)
+    })
 }
 
 /// The one point to try, to see a violation again.
