@@ -25,6 +25,20 @@ pub struct Counts {
     pub complaints: i64,
 }
 
+/// What a number in the database says of a check; -1 stands for a result that was left out.
+pub(super) fn result(stored: i64) -> Option<bool> {
+    (stored >= 0).then_some(stored == 1)
+}
+
+/// Whether DMARC passes; `None` where neither check passes and a result was left out.
+pub(super) fn dmarc_pass(dkim: Option<bool>, spf: Option<bool>) -> Option<bool> {
+    match (dkim, spf) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
+}
+
 impl Counts {
     /// Reads the columns of these names; `complaints` is no column of a record and stays 0.
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Counts> {
@@ -43,13 +57,13 @@ impl Counts {
     /// Of messages that have these results in common.
     pub fn of(messages: i64, dkim: Option<bool>, spf: Option<bool>, disposition: Option<i64>) -> Counts {
         let if_so = |so: bool| if so { messages } else { 0 };
-        let pass = dkim == Some(true) || spf == Some(true);
+        let pass = dmarc_pass(dkim, spf);
         Counts {
             messages,
-            dmarc_pass: if_so(pass),
+            dmarc_pass: if_so(pass == Some(true)),
             dkim_pass: if_so(dkim == Some(true)),
             spf_pass: if_so(spf == Some(true)),
-            unknown: if_so(!pass && (dkim.is_none() || spf.is_none())),
+            unknown: if_so(pass.is_none()),
             quarantine: if_so(disposition == Some(1)),
             reject: if_so(disposition == Some(2)),
             complaints: 0,

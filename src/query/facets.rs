@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Params, Row};
 
+use super::counts::{dmarc_pass, result};
 use super::days::{Cell, Day, days};
 use super::evidence::{Dkim, Place, Reason, Results, Spf, Words};
 use super::spread::{LONG_SECONDS, last_day};
@@ -88,11 +89,7 @@ pub struct Facets {
 impl Seen {
     /// Whether DMARC passes; `None` where the reporter left that out.
     pub fn pass(&self) -> Option<bool> {
-        match (self.dkim, self.spf) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        }
+        dmarc_pass(self.dkim, self.spf)
     }
 }
 
@@ -123,7 +120,6 @@ fn seen(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Re
     let mut named = |(numbered, messages): (Numbered, i64)| {
         let [domain, header_from, auth_set, reason_set, dkim, spf, disposition, begin_at, end_at] = numbered;
         let mut text = |id: i64| words.text(connection, Some(id).filter(|id| *id != 0));
-        let result = |value: i64| (value >= 0).then_some(value == 1);
         Ok(Seen {
             domain: text(domain)?,
             header_from: text(header_from)?,

@@ -7,6 +7,7 @@ use rusqlite::{Params, Row};
 use super::numbers::{Numbers, Place, once};
 use super::results::{Results, Words};
 use super::{Evidence, Kind, Seen, Source};
+use crate::query::counts::{dmarc_pass, result};
 use crate::query::{Counts, Database, Error, Window};
 
 const DAY: i64 = 86_400;
@@ -87,7 +88,6 @@ impl Gathering {
     }
 
     fn take(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        let result = |value: i64| (value >= 0).then_some(value == 1);
         let (dkim, spf) = (result(row.get(4)?), result(row.get(5)?));
         let (disposition, messages): (i64, i64) = (row.get(6)?, row.get(7)?);
         let Some((begin_at, end_at)) = self.period(row.get(8)?, row.get(9)?, row.get(10)?) else { return Ok(()) };
@@ -97,11 +97,7 @@ impl Gathering {
             source.first_at = source.first_at.min(begin_at);
             source.last_at = source.last_at.max(end_at);
         }
-        let pass = match (dkim, spf) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        };
+        let pass = dmarc_pass(dkim, spf);
         let domains = self.domains.len();
         let domain = *self.domains.entry(row.get(1)?).or_insert(domains);
         let reason_set = Some(row.get(3)?).filter(|set| *set != 0);
