@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::answer::{self, FormatArgs};
+use super::author::Author;
 use super::{Context, Error, Status};
 use crate::classify::Class;
 use crate::query::Error as QueryError;
@@ -41,9 +42,8 @@ pub struct Args {
     /// Why, for those who ask later
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Who says so [default: the user who runs this]
-    #[arg(long, value_name = "NAME", env = "USER", hide_env = true, default_value = "?", hide_default_value = true)]
-    author: String,
+    #[command(flatten)]
+    author: Author,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -121,7 +121,7 @@ fn put(context: &Context, args: &Args) -> Result<Status, Error> {
         class: args.class.map(Class::as_str),
         name: args.name.as_deref(),
         note: args.note.as_deref(),
-        author: &args.author,
+        author: &args.author.name,
         at: context.now,
     };
     keep::put(&path, word).map_err(|error| QueryError::of(&path, error))?;

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod auth;
+mod author;
 pub mod backup;
 pub mod bounces;
 pub mod check;

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::answer::{self, FormatArgs};
+use super::author::Author;
 use super::run::{ours, store_error};
 use super::{Context, Error, Status};
 use crate::query::trust::{self, Waiting};
@@ -70,9 +71,8 @@ struct WordArgs {
     /// Why, for those who ask later
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Who says so [default: the user who runs this]
-    #[arg(long, value_name = "NAME", env = "USER", hide_env = true, default_value = "?", hide_default_value = true)]
-    author: String,
+    #[command(flatten)]
+    author: Author,
 }
 
 /// A sender whose complaints count.
@@ -178,7 +178,7 @@ fn open(context: &Context) -> Result<(Store, crate::store::Ours), Error> {
 
 fn decided<'a>(context: &Context, word: &'a WordArgs, unauthenticated: bool) -> Decided<'a> {
     let WordArgs { sender, reason, author } = word;
-    Decided { sender, unauthenticated, reason: reason.as_deref(), author, at: context.now }
+    Decided { sender, unauthenticated, reason: reason.as_deref(), author: &author.name, at: context.now }
 }
 
 fn add(context: &Context, args: &AddArgs) -> Result<Status, Error> {

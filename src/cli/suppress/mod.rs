@@ -7,6 +7,7 @@ mod why;
 use std::io::Write;
 
 use super::answer::{self, FormatArgs, LimitArgs};
+use super::author::Author;
 use super::{Context, Error, Status, window};
 use crate::query::suppression::{self, Suppression};
 use crate::query::{Database, Error as QueryError};
@@ -120,9 +121,8 @@ struct WordArgs {
     /// Why, for those who ask later
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who says so [default: the user who runs this]
-    #[arg(long, value_name = "NAME", env = "USER", hide_env = true, default_value = "?", hide_default_value = true)]
-    author: String,
+    #[command(flatten)]
+    author: Author,
 }
 
 const SUPPRESSION: &[Field<Suppression>] = &[
@@ -208,7 +208,7 @@ fn lift(context: &Context, database: Database, args: &LiftArgs) -> Result<Status
 }
 
 fn word<'a>(context: &Context, args: &'a WordArgs, address: &'a str, folded: &'a str) -> Word<'a> {
-    Word { address, folded, reason: &args.reason, author: &args.author, at: context.now }
+    Word { address, folded, reason: &args.reason, author: &args.author.name, at: context.now }
 }
 
 fn everywhere(scope: &str) -> &str {
