@@ -43,8 +43,6 @@ pub struct Bare<'a> {
     address: Words<'a>,
     dkim_sets: Sets<'a>,
     spf_sets: Sets<'a>,
-    auth_sets: HashMap<(i64, i64), i64>,
-    auth_set: rusqlite::Statement<'a>,
     forwarding: i64,
     message: rusqlite::Statement<'a>,
     report: rusqlite::Statement<'a>,
@@ -69,8 +67,6 @@ impl<'a> Bare<'a> {
             address: Words::new(db, "INSERT INTO address (ip) VALUES (?)"),
             dkim_sets: Sets::new(db, "INSERT INTO dkim_set (digest) VALUES (?)"),
             spf_sets: Sets::new(db, "INSERT INTO spf_set (digest) VALUES (?)"),
-            auth_sets: HashMap::new(),
-            auth_set: prepare("INSERT INTO auth_set (dkim_set, spf_set) VALUES (?, ?)"),
             forwarding: 1,
             message: prepare(
                 "INSERT INTO message (sha256, folder, origin, seen_at, bytes, outcome, message_id, from_address, subject,
@@ -84,7 +80,7 @@ impl<'a> Bare<'a> {
             ),
             record: prepare(
                 "INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from,
-                   auth_set, reason_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   dkim_set, spf_set, reason_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ),
             dkim: prepare(
                 "INSERT INTO dkim_result (dkim_set, ordinal, domain, selector, result) VALUES (?, 0, ?, ?, ?)",
@@ -133,7 +129,7 @@ impl<'a> Bare<'a> {
     fn record(&mut self, report: i64, ordinal: usize, row: &Row) {
         let source = self.address.id(&row.source_ip);
         let (header_from, envelope_from) = (self.text.id(row.header_from), self.text.id(&row.envelope_from));
-        let auth_set = self.auth_set(row, header_from, envelope_from);
+        let (dkim_set, spf_set) = self.results(row, header_from, envelope_from);
         let reason_set = row.forwarded.then_some(self.forwarding);
         let ordinal = ordinal as i64;
         let values = params![
@@ -146,13 +142,14 @@ impl<'a> Bare<'a> {
             row.spf,
             header_from,
             envelope_from,
-            auth_set,
+            dkim_set,
+            spf_set,
             reason_set
         ];
         self.record.execute(values).expect("record");
     }
 
-    fn auth_set(&mut self, row: &Row, header_from: i64, envelope_from: i64) -> i64 {
+    fn results(&mut self, row: &Row, header_from: i64, envelope_from: i64) -> (i64, i64) {
         let selector = self.text.id(row.selector);
         let (dkim, spf) = ((header_from, selector, row.dkim), (envelope_from, 0, row.spf));
         let (dkim, new) = self.dkim_sets.id(dkim);
@@ -163,8 +160,7 @@ impl<'a> Bare<'a> {
         if new {
             self.spf.execute(params![spf, envelope_from, generate::word(row.spf)]).expect("spf");
         }
-        let insert = &mut self.auth_set;
-        *self.auth_sets.entry((dkim, spf)).or_insert_with(|| insert.insert([dkim, spf]).expect("auth_set"))
+        (dkim, spf)
     }
 }
 
@@ -203,7 +199,7 @@ impl Sums {
                       unknown, quarantine, reject, forwarded, dkim_any, spf_any)";
         let reporter = "daily_reporter (day, domain, org_name, early, short, verified, reports, records, messages, dmarc_pass, \
                         dkim_pass, spf_pass, unknown, quarantine, reject)";
-        let result = "daily_result (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, \
+        let result = "daily_result (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, \
                       short, verified, records, messages)";
         let rows = |table: &'static str| {
             let (name, columns) = table.split_once(" (").expect("columns");

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Params, Row};
 
 use super::counts::{dmarc_pass, result};
 use super::days::{Cell, Day, days};
-use super::evidence::{Dkim, Place, Reason, Results, Spf, Words};
+use super::evidence::{Dkim, Place, Reason, Results, Sets, Spf, Words};
 use super::spread::{LONG_SECONDS, last_day};
 use super::{Counts, Database, Error};
 
@@ -19,8 +19,8 @@ pub struct Seen {
     pub domain: Option<Arc<str>>,
     /// Domain of the From field.
     pub header_from: Option<Arc<str>>,
-    /// Combination of results.
-    pub auth_set: i64,
+    /// Combinations of results.
+    pub sets: Sets,
     /// Combination of override reasons.
     pub reason_set: Option<i64>,
     /// Aligned DKIM result.
@@ -93,12 +93,12 @@ impl Seen {
     }
 }
 
-/// All of [`Seen`] but how many, by numbers: policy domain, From domain, combinations of results and of reasons, aligned DKIM and
+/// All of [`Seen`] but how many, by numbers: policy domain, From domain, combinations of DKIM results, of SPF results and of reasons, aligned DKIM and
 /// SPF result, disposition, begin and end. 0 stands for a missing text or combination, -1 for a missing result.
-type Numbered = [i64; 9];
+type Numbered = [i64; 10];
 
 /// What is 0 or -1 where it is missing.
-const MISSING: Numbered = [0, 0, 0, 0, -1, -1, -1, 0, 0];
+const MISSING: Numbered = [0, 0, 0, 0, 0, -1, -1, -1, 0, 0];
 
 /// Adds up the rows of `sql`, which answers columns as [`Numbered`] has and then the messages, as they come: each of several
 /// thousand once takes less than sorting them all.
@@ -118,12 +118,12 @@ fn seen(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Re
     sums.sort_unstable();
     let mut words = Words::default();
     let mut named = |(numbered, messages): (Numbered, i64)| {
-        let [domain, header_from, auth_set, reason_set, dkim, spf, disposition, begin_at, end_at] = numbered;
+        let [domain, header_from, dkim_set, spf_set, reason_set, dkim, spf, disposition, begin_at, end_at] = numbered;
         let mut text = |id: i64| words.text(connection, Some(id).filter(|id| *id != 0));
         Ok(Seen {
             domain: text(domain)?,
             header_from: text(header_from)?,
-            auth_set,
+            sets: Sets { dkim: dkim_set, spf: spf_set },
             reason_set: Some(reason_set).filter(|set| *set != 0),
             dkim: result(dkim),
             spf: result(spf),
@@ -139,8 +139,7 @@ fn seen(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Re
 /// Asks `sql`, see [`seen`], and tells the messages apart.
 pub(super) fn facets(database: &Database, sql: &str, params: impl Params) -> Result<Facets, Error> {
     let rows = seen(database.connection(), sql, params).map_err(|error| database.explain(error))?;
-    let results =
-        Results::of(database, rows.iter().map(|row| row.auth_set), rows.iter().filter_map(|row| row.reason_set))?;
+    let results = Results::of(database, rows.iter().map(|row| row.sets), rows.iter().filter_map(|row| row.reason_set))?;
     let mut found = Facets::default();
     let mut sums: [Sums; 5] = Default::default();
     for row in &rows {
@@ -150,12 +149,11 @@ pub(super) fn facets(database: &Database, sql: &str, params: impl Params) -> Res
         found.last_at = found.last_at.max(Some(row.end_at));
         let [domains, dkim, spf, dispositions, reasons] = &mut sums;
         add(domains, (row.domain.clone(), row.header_from.clone(), None), row, counts);
-        let sets = results.sets(row.auth_set);
-        for result in results.dkim(sets) {
+        for result in results.dkim(row.sets) {
             let Dkim { domain, selector, result } = result.clone();
             add(dkim, (domain, selector, result), row, counts);
         }
-        for result in results.spf(sets) {
+        for result in results.spf(row.sets) {
             let Spf { domain, scope, result } = result.clone();
             add(spf, (domain, scope, result), row, counts);
         }

@@ -187,7 +187,7 @@ pub fn insert_chunk(
     let auth_sets = chunk
         .auth_sets
         .iter()
-        .map(|set| strings.auth_set(connection, chunk, set, &texts))
+        .map(|set| strings.results(connection, chunk, set, &texts))
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let reason_sets = chunk
         .reason_sets
@@ -196,10 +196,11 @@ pub fn insert_chunk(
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from, \
-         envelope_to, auth_set, reason_set) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         envelope_to, dkim_set, spf_set, reason_set) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     for record in &chunk.records {
         let text = |id: Option<crate::report::aggregate::StringId>| id.and_then(|id| texts.get(id.index()));
+        let (dkim_set, spf_set) = auth_sets.get(record.auth_set as usize).copied().unzip();
         insert.execute(params![
             report,
             record.ordinal,
@@ -211,7 +212,8 @@ pub fn insert_chunk(
             text(record.header_from),
             text(record.envelope_from),
             text(record.envelope_to),
-            auth_sets.get(record.auth_set as usize),
+            dkim_set,
+            spf_set,
             record.reason_set.and_then(|set| reason_sets.get(set as usize)),
         ])?;
     }
@@ -256,9 +258,9 @@ pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Resul
     // Row by row in the order sent, so that neither has to be held or sorted.
     let mut differ = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM record a LEFT JOIN record b ON b.report = ?2 AND b.ordinal = a.ordinal WHERE a.report = ?1 \
-         AND (b.source, b.messages, b.disposition, b.dkim, b.spf, b.header_from, b.envelope_from, b.envelope_to, b.auth_set, \
-         b.reason_set) IS NOT (a.source, a.messages, a.disposition, a.dkim, a.spf, a.header_from, a.envelope_from, \
-         a.envelope_to, a.auth_set, a.reason_set))",
+         AND (b.source, b.messages, b.disposition, b.dkim, b.spf, b.header_from, b.envelope_from, b.envelope_to, b.dkim_set, \
+         b.spf_set, b.reason_set) IS NOT (a.source, a.messages, a.disposition, a.dkim, a.spf, a.header_from, a.envelope_from, \
+         a.envelope_to, a.dkim_set, a.spf_set, a.reason_set))",
     )?;
     for (other, report_id) in others {
         if !differ.query_row(params![id, other], |row| row.get::<_, bool>(0))? {

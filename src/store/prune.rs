@@ -93,15 +93,13 @@ const MESSAGES: &str = "
 /// holds it to that.
 const LEFT_OVER: &str = "
     CREATE TEMP TABLE used (id INTEGER PRIMARY KEY);
-    INSERT OR IGNORE INTO used SELECT auth_set FROM record;
-    INSERT OR IGNORE INTO used SELECT auth_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
-    DELETE FROM auth_set WHERE id NOT IN (SELECT id FROM used);
-    DELETE FROM used;
-    INSERT OR IGNORE INTO used SELECT dkim_set FROM auth_set;
+    INSERT OR IGNORE INTO used SELECT dkim_set FROM record;
+    INSERT OR IGNORE INTO used SELECT dkim_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
     DELETE FROM dkim_result WHERE dkim_set NOT IN (SELECT id FROM used);
     DELETE FROM dkim_set WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
-    INSERT OR IGNORE INTO used SELECT spf_set FROM auth_set;
+    INSERT OR IGNORE INTO used SELECT spf_set FROM record;
+    INSERT OR IGNORE INTO used SELECT spf_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
     DELETE FROM spf_result WHERE spf_set NOT IN (SELECT id FROM used);
     DELETE FROM spf_set WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
@@ -427,7 +425,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(super::super::migrations::SCHEMA).unwrap();
         let sql = "SELECT m.name, f.\"from\" FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f
-                   WHERE m.type = 'table' AND f.\"table\" IN ('text', 'address', 'auth_set', 'dkim_set', 'spf_set', 'reason_set', 'aggregate')";
+                   WHERE m.type = 'table' AND f.\"table\" IN ('text', 'address', 'dkim_set', 'spf_set', 'reason_set', 'aggregate')";
         let references: Vec<(String, String)> = connection
             .prepare(sql)
             .unwrap()

@@ -20,7 +20,6 @@ pub struct Strings {
     addresses: HashMap<IpAddr, i64>,
     dkim_sets: HashMap<[u8; 16], i64>,
     spf_sets: HashMap<[u8; 16], i64>,
-    auth_sets: HashMap<(i64, i64), i64>,
     reason_sets: HashMap<[u8; 16], i64>,
     aggregates: HashMap<[u8; 16], i64>,
 }
@@ -84,30 +83,16 @@ impl Strings {
         Ok(remember(&mut self.addresses, ip, id))
     }
 
-    /// The row of a combination of authentication results of `chunk`; `texts` are the rows of the chunk's texts.
-    pub fn auth_set(
+    /// The rows of the combinations of DKIM and of SPF results of a record of `chunk`; `texts` are the rows of the chunk's texts.
+    pub fn results(
         &mut self,
         connection: &Connection,
         chunk: &Chunk,
         set: &AuthSet,
         texts: &[i64],
-    ) -> rusqlite::Result<i64> {
-        let key =
-            (self.dkim_set(connection, chunk, &set.dkim, texts)?, self.spf_set(connection, chunk, &set.spf, texts)?);
-        if let Some(&id) = self.auth_sets.get(&key) {
-            return Ok(id);
-        }
-        let known = connection
-            .prepare_cached("SELECT id FROM auth_set WHERE dkim_set = ?1 AND spf_set = ?2")?
-            .query_row([key.0, key.1], |row| row.get(0))
-            .optional()?;
-        let id = match known {
-            Some(id) => id,
-            None => connection
-                .prepare_cached("INSERT INTO auth_set (dkim_set, spf_set) VALUES (?1, ?2)")?
-                .insert([key.0, key.1])?,
-        };
-        Ok(remember(&mut self.auth_sets, key, id))
+    ) -> rusqlite::Result<(i64, i64)> {
+        let dkim = self.dkim_set(connection, chunk, &set.dkim, texts)?;
+        Ok((dkim, self.spf_set(connection, chunk, &set.spf, texts)?))
     }
 
     fn dkim_set(

@@ -41,23 +41,22 @@ INSERT INTO rejected_record (report, ordinal, code, reason, content) VALUES (1, 
 
 INSERT INTO dkim_set (id, digest) VALUES (1, x'01'), (2, x'02'), (3, x'03');
 INSERT INTO spf_set (id, digest) VALUES (1, x'01'), (2, x'02'), (3, x'03');
-INSERT INTO auth_set (id, dkim_set, spf_set) VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3);
 INSERT INTO dkim_result (dkim_set, ordinal, domain, selector, result, human_result) VALUES
   (1, 0, 4, 8, 'pass', NULL), (1, 1, 7, NULL, 'fail', 13), (2, 0, 4, 8, 'fail', 13);
 INSERT INTO spf_result (spf_set, ordinal, domain, scope, result) VALUES (1, 0, 10, 'mfrom', 'pass'), (2, 0, 7, 'mfrom', 'softfail'), (3, 0, 5, 'helo', 'none');
 INSERT INTO reason_set (id, digest) VALUES (1, x'01');
 INSERT INTO reason (reason_set, ordinal, type, comment) VALUES (1, 0, 'forwarded', NULL), (1, 1, 'local_policy', 12);
-INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from, envelope_to, auth_set, reason_set) VALUES
-  (1, 0, 1, 1000, 0, 1, 1, 4, 10, NULL, 1, NULL),
-  (1, 1, 2, 12, 1, 0, 0, 4, 7, NULL, 2, NULL),
-  (1, 2, 2, 8, 2, 0, 0, 6, 9, NULL, 2, NULL),
-  (1, 3, 3, 1, 0, 0, 1, 4, NULL, NULL, 3, 1),
-  (2, 0, 1, 200, 0, 1, 1, 4, 10, NULL, 1, NULL),
-  (2, 1, 1, 40, 0, 1, 0, 6, 10, 5, 1, NULL),
-  (3, 0, 3, 5, NULL, NULL, 0, 5, NULL, NULL, 3, NULL),
-  (4, 0, 1, 999, 0, 1, 1, 4, 10, NULL, 1, NULL),
-  (5, 0, 1, 400, 0, 1, 1, 4, 10, NULL, 1, NULL),
-  (5, 1, 2, 100, 1, 0, 0, 4, 7, NULL, 2, NULL);
+INSERT INTO record (report, ordinal, source, messages, disposition, dkim, spf, header_from, envelope_from, envelope_to, dkim_set, spf_set, reason_set) VALUES
+  (1, 0, 1, 1000, 0, 1, 1, 4, 10, NULL, 1, 1, NULL),
+  (1, 1, 2, 12, 1, 0, 0, 4, 7, NULL, 2, 2, NULL),
+  (1, 2, 2, 8, 2, 0, 0, 6, 9, NULL, 2, 2, NULL),
+  (1, 3, 3, 1, 0, 0, 1, 4, NULL, NULL, 3, 3, 1),
+  (2, 0, 1, 200, 0, 1, 1, 4, 10, NULL, 1, 1, NULL),
+  (2, 1, 1, 40, 0, 1, 0, 6, 10, 5, 1, 1, NULL),
+  (3, 0, 3, 5, NULL, NULL, 0, 5, NULL, NULL, 3, 3, NULL),
+  (4, 0, 1, 999, 0, 1, 1, 4, 10, NULL, 1, 1, NULL),
+  (5, 0, 1, 400, 0, 1, 1, 4, 10, NULL, 1, 1, NULL),
+  (5, 1, 2, 100, 1, 0, 0, 4, 7, NULL, 2, 2, NULL);
 
 INSERT INTO tls_policy (report, ordinal, policy_type, policy_domain, policy_string, mx_host, successful_sessions, failed_sessions) VALUES
   (7, 0, 'sts', 4, '["version: STSv1"]', '["mx.example.com"]', 5000, 12), (7, 1, 'tlsa', 5, '[]', '[]', 30, 0);

@@ -30,7 +30,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("names/passed.sql", "SCAN u", "two thousand combinations at most"),
     ("names/passed.sql", "SCAN f", "two thousand combinations at most"),
     ("check/addresses.sql", "SCAN g", "the addresses of the window, which are the answer"),
-    ("check/selectors.sql", "SCAN f", "the combinations of the window"),
     ("check/selectors.sql", "SCAN g", "the combinations of signatures of the window"),
     ("names/passed.sql", "SCAN days", "the days that have mail, each found through the key"),
     ("notes.sql", "SCAN d", "a subquery of one row"),

@@ -65,7 +65,6 @@ fn every_table_and_column_is_explained() {
                 "domain",
                 "kind",
                 "seen_at",
-                "auth_set",
                 "dkim_set",
                 "spf_set",
             ];

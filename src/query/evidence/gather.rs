@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Params, Row};
 
 use super::numbers::{Numbers, Place, once};
-use super::results::{Results, Words};
+use super::results::{Results, Sets, Words};
 use super::{Evidence, Kind, Seen, Source};
 use crate::query::counts::{dmarc_pass, result};
 use crate::query::{Counts, Database, Error, Window};
@@ -40,24 +40,13 @@ pub(super) fn addresses(
     look().map_err(|error| database.explain(error))
 }
 
-/// What a row tells of messages beside their source, as it stands there.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Combined {
-    domain: usize,
-    auth_set: i64,
-    reason_set: Option<i64>,
-    pass: Option<bool>,
-}
-
 /// An answer that is not whole yet.
 struct Gathering {
     window: Window,
     evidence: Evidence,
     sources: Numbers<u32>,
     domains: Numbers<usize>,
-    kinds: HashMap<Combined, u32, Place>,
-    /// In the order of their places.
-    combined: Vec<Combined>,
+    kinds: HashMap<Kind, u32, Place>,
     /// The source of the row before: those of one source follow one another within a day.
     last: Option<(i64, u32)>,
     /// How many there are each once.
@@ -72,7 +61,6 @@ impl Gathering {
             sources: Numbers::default(),
             domains: Numbers::default(),
             kinds: HashMap::default(),
-            combined: Vec::new(),
             last: None,
             merged: 0,
         }
@@ -88,9 +76,9 @@ impl Gathering {
     }
 
     fn take(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        let (dkim, spf) = (result(row.get(4)?), result(row.get(5)?));
-        let (disposition, messages): (i64, i64) = (row.get(6)?, row.get(7)?);
-        let Some((begin_at, end_at)) = self.period(row.get(8)?, row.get(9)?, row.get(10)?) else { return Ok(()) };
+        let (dkim, spf) = (result(row.get(5)?), result(row.get(6)?));
+        let (disposition, messages): (i64, i64) = (row.get(7)?, row.get(8)?);
+        let Some((begin_at, end_at)) = self.period(row.get(9)?, row.get(10)?, row.get(11)?) else { return Ok(()) };
         let source = self.source(row.get(0)?, begin_at, end_at);
         if let Some(source) = self.evidence.sources.get_mut(source as usize) {
             source.counts = source.counts.plus(Counts::of(messages, dkim, spf, Some(disposition)));
@@ -100,8 +88,9 @@ impl Gathering {
         let pass = dmarc_pass(dkim, spf);
         let domains = self.domains.len();
         let domain = *self.domains.entry(row.get(1)?).or_insert(domains);
-        let reason_set = Some(row.get(3)?).filter(|set| *set != 0);
-        let kind = self.kind(Combined { domain, auth_set: row.get(2)?, reason_set, pass });
+        let sets = Sets { dkim: row.get(2)?, spf: row.get(3)? };
+        let reason_set = Some(row.get(4)?).filter(|set| *set != 0);
+        let kind = self.kind(Kind { domain, sets, reason_set, pass });
         self.evidence.seen.push(Seen { source, kind, messages });
         if self.evidence.seen.len() >= MOST_SINGLE.max(self.merged.saturating_mul(2)) {
             self.merge();
@@ -132,11 +121,11 @@ impl Gathering {
         place
     }
 
-    fn kind(&mut self, kind: Combined) -> u32 {
-        let combined = &mut self.combined;
+    fn kind(&mut self, kind: Kind) -> u32 {
+        let kinds = &mut self.evidence.kinds;
         *self.kinds.entry(kind).or_insert_with(|| {
-            combined.push(kind);
-            place(combined.len())
+            kinds.push(kind);
+            place(kinds.len())
         })
     }
 
@@ -156,7 +145,7 @@ impl Gathering {
 
     /// Looks up what the numbers stand for.
     fn finish(self, database: &Database) -> Result<Evidence, Error> {
-        let Gathering { mut evidence, sources, domains, kinds, combined, window: Window { since, .. }, .. } = self;
+        let Gathering { mut evidence, sources, domains, kinds, window: Window { since, .. }, .. } = self;
         drop(kinds);
         addresses(database, sources.keys().copied(), |id, ip, first_at| {
             let source = sources.get(&id).and_then(|place| evidence.sources.get_mut(*place as usize));
@@ -173,29 +162,11 @@ impl Gathering {
                 *domain = text.map_err(|error| database.explain(error))?;
             }
         }
-        let auth_sets = combined.iter().map(|kind| kind.auth_set);
-        evidence.results = Results::of(database, auth_sets, combined.iter().filter_map(|kind| kind.reason_set))?;
-        take_apart(&mut evidence, &combined);
+        let kinds = &evidence.kinds;
+        let results =
+            Results::of(database, kinds.iter().map(|kind| kind.sets), kinds.iter().filter_map(|kind| kind.reason_set))?;
+        evidence.results = results;
         Ok(evidence)
-    }
-}
-
-/// Makes kinds of what came combined: of the kinds there are far fewer.
-fn take_apart(evidence: &mut Evidence, combined: &[Combined]) {
-    let mut known: HashMap<Kind, u32, Place> = HashMap::default();
-    let mut places: Vec<u32> = Vec::with_capacity(combined.len());
-    for &Combined { domain, auth_set, reason_set, pass } in combined {
-        let kind = Kind { domain, sets: evidence.results.sets(auth_set), reason_set, pass };
-        let kinds = &mut evidence.kinds;
-        places.push(*known.entry(kind).or_insert_with(|| {
-            kinds.push(kind);
-            place(kinds.len())
-        }));
-    }
-    for seen in &mut evidence.seen {
-        if let Some(place) = places.get(seen.kind as usize) {
-            seen.kind = *place;
-        }
     }
 }
 

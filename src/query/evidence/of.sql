@@ -6,5 +6,5 @@ WITH RECURSIVE days (day) AS (
   SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= (:until - 1) / 86400)
   FROM days WHERE days.day IS NOT NULL
 )
-SELECT d.source, d.domain, d.auth_set, d.reason_set, d.dkim, d.spf, d.disposition, d.messages, d.day, d.early, d.short
+SELECT d.source, d.domain, d.dkim_set, d.spf_set, d.reason_set, d.dkim, d.spf, d.disposition, d.messages, d.day, d.early, d.short
 FROM days CROSS JOIN json_each(:sources) j CROSS JOIN daily_result d ON d.day = days.day AND d.source = j.value

@@ -40,7 +40,7 @@ pub struct Reason {
     pub comment: Option<Arc<str>>,
 }
 
-/// What a combination of results is made of.
+/// Combinations of results that a message has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sets {
     /// Combination of DKIM results: see [`Results::dkim`].
@@ -52,7 +52,6 @@ pub struct Sets {
 /// Results and reasons by the numbers of their combinations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
-    sets: Numbers<Sets>,
     dkim: Numbers<Vec<Dkim>>,
     spf: Numbers<Vec<Spf>>,
     reasons: Numbers<Vec<Reason>>,
@@ -62,35 +61,29 @@ impl Results {
     /// Looks up these combinations.
     pub(in crate::query) fn of(
         database: &Database,
-        auth_sets: impl Iterator<Item = i64>,
+        sets: impl Iterator<Item = Sets>,
         reason_sets: impl Iterator<Item = i64>,
     ) -> Result<Results, Error> {
         let mut words = Words::default();
-        let (auth_sets, reason_sets) = (once(auth_sets), once(reason_sets));
+        let (dkim_sets, spf_sets): (Vec<i64>, Vec<i64>) = sets.map(|sets| (sets.dkim, sets.spf)).unzip();
+        let (dkim_sets, spf_sets) = (once(dkim_sets.into_iter()), once(spf_sets.into_iter()));
+        let reason_sets = once(reason_sets);
         let connection = database.connection();
         let mut read = || -> rusqlite::Result<Results> {
-            let sets = parts(connection, &auth_sets)?;
-            let dkim = once(sets.values().map(|sets| sets.dkim));
-            let dkim = rows(connection, include_str!("dkim.sql"), &dkim, |row| {
+            let dkim = rows(connection, include_str!("dkim.sql"), &dkim_sets, |row| {
                 let (domain, selector) = (words.text(connection, row.get(0)?)?, words.text(connection, row.get(1)?)?);
                 Ok(Dkim { domain, selector, result: words.word(row, 2)? })
             })?;
-            let spf = once(sets.values().map(|sets| sets.spf));
-            let spf = rows(connection, include_str!("spf.sql"), &spf, |row| {
+            let spf = rows(connection, include_str!("spf.sql"), &spf_sets, |row| {
                 let domain = words.text(connection, row.get(0)?)?;
                 Ok(Spf { domain, scope: words.word(row, 1)?, result: words.word(row, 2)? })
             })?;
             let reasons = rows(connection, include_str!("reasons.sql"), &reason_sets, |row| {
                 Ok(Reason { kind: words.word(row, 0)?, comment: words.text(connection, row.get(1)?)? })
             })?;
-            Ok(Results { sets, dkim, spf, reasons })
+            Ok(Results { dkim, spf, reasons })
         };
         read().map_err(|error| database.explain(error))
-    }
-
-    /// What a combination is made of.
-    pub fn sets(&self, auth_set: i64) -> Sets {
-        self.sets.get(&auth_set).copied().unwrap_or_default()
     }
 
     /// The DKIM results of a combination.
@@ -150,18 +143,6 @@ impl Words {
         self.words.insert(word.into(), held.clone());
         Ok(Some(held))
     }
-}
-
-fn parts(connection: &Connection, auth_sets: &[i64]) -> rusqlite::Result<Numbers<Sets>> {
-    let mut statement = connection.prepare_cached(include_str!("sets.sql"))?;
-    let mut found = Numbers::with_capacity_and_hasher(auth_sets.len(), Default::default());
-    for id in auth_sets {
-        let mut rows = statement.query([id])?;
-        if let Some(row) = rows.next()? {
-            found.insert(*id, Sets { dkim: row.get(0)?, spf: row.get(1)? });
-        }
-    }
-    Ok(found)
 }
 
 /// The rows of `sql` for each of these numbers, which it asks for.

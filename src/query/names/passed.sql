@@ -6,9 +6,8 @@ WITH RECURSIVE days (source, day) AS (
   UNION ALL
   SELECT source, (SELECT min(n.day) FROM daily_result n WHERE n.day > days.day) FROM days WHERE days.day IS NOT NULL
 ), u (dkim_set, spf_set) AS MATERIALIZED (
-  SELECT DISTINCT a.dkim_set, a.spf_set FROM (
-    SELECT d.auth_set FROM days CROSS JOIN daily_result d ON d.day = days.day AND d.source = days.source LIMIT 2000) f
-  CROSS JOIN auth_set a ON a.id = f.auth_set
+  SELECT DISTINCT f.dkim_set, f.spf_set FROM (
+    SELECT d.dkim_set, d.spf_set FROM days CROSS JOIN daily_result d ON d.day = days.day AND d.source = days.source LIMIT 2000) f
 )
 SELECT 'spf' AS kind, d.value AS domain
 FROM u CROSS JOIN spf_result p ON p.spf_set = u.spf_set AND p.result = 'pass' CROSS JOIN text d ON d.id = p.domain

@@ -1,7 +1,7 @@
 -- Messages that were not refused, as reporters told of periods in the window, by domain and selector of a valid signature.
 SELECT o.value AS org_name, d.value AS value, t.value AS selector, CAST(total(c.messages) AS INTEGER) AS messages
 FROM report r CROSS JOIN record c ON c.report = r.id JOIN text o ON o.id = r.org_name
-CROSS JOIN auth_set u ON u.id = c.auth_set CROSS JOIN dkim_result k ON k.dkim_set = u.dkim_set AND k.result = 'pass'
+CROSS JOIN dkim_result k ON k.dkim_set = c.dkim_set AND k.result = 'pass'
      AND NOT EXISTS (SELECT 1 FROM dkim_result e WHERE e.dkim_set = k.dkim_set AND e.ordinal < k.ordinal
                      AND e.domain = k.domain AND e.selector = k.selector AND e.result = 'pass')
 JOIN text d ON d.id = k.domain JOIN text t ON t.id = k.selector

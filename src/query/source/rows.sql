@@ -6,6 +6,6 @@ WITH RECURSIVE days (day) AS (
   SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= (:until - 1) / 86400)
   FROM days WHERE days.day IS NOT NULL
 )
-SELECT d.domain, d.header_from, d.auth_set, d.reason_set, d.dkim, d.spf, d.disposition, d.begin_at, d.end_at, d.messages
+SELECT d.domain, d.header_from, d.dkim_set, d.spf_set, d.reason_set, d.dkim, d.spf, d.disposition, d.begin_at, d.end_at, d.messages
 FROM days CROSS JOIN json_each(:sources) j CROSS JOIN daily_result d ON d.day = days.day AND d.source = j.value
 WHERE d.end_at >= :since AND d.end_at < :until

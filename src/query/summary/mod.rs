@@ -256,9 +256,9 @@ mod tests {
             INSERT INTO report (id, kind, message, part, report_id, begin_at, end_at, identity, content_hash)
               VALUES (1, 'aggregate', 1, '', 'r', 0, 100, x'00', x'00');
             INSERT INTO address (id, ip) VALUES (1, '192.0.2.1');
-            INSERT INTO dkim_set VALUES (1, x'00'); INSERT INTO spf_set VALUES (1, x'00'); INSERT INTO auth_set VALUES (1, 1, 1);
-            INSERT INTO record VALUES (1, 0, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL),
-                                      (1, 1, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, NULL);";
+            INSERT INTO dkim_set VALUES (1, x'00'); INSERT INTO spf_set VALUES (1, x'00');
+            INSERT INTO record VALUES (1, 0, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, 1, NULL),
+                                      (1, 1, 1, 9223372036854775807, 0, 1, 1, NULL, NULL, NULL, 1, 1, NULL);";
         let scratch = scratch(rows);
         let all = summary(&scratch.database, Window { since: 0, until: 200 }, None, false, By::Source).unwrap();
         assert_eq!(all.totals.messages, i64::MAX);

@@ -15,10 +15,10 @@ const SOURCES: &str = "
            CAST(total(c.messages) FILTER (WHERE c.disposition = 2) AS INTEGER),
            CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM reason q WHERE q.reason_set = c.reason_set
              AND q.type IN ('forwarded', 'mailing_list', 'trusted_forwarder'))) AS INTEGER),
-           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM auth_set u
-             JOIN dkim_result k ON k.dkim_set = u.dkim_set WHERE u.id = c.auth_set AND k.result = 'pass')) AS INTEGER),
-           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM auth_set u
-             JOIN spf_result k ON k.spf_set = u.spf_set WHERE u.id = c.auth_set AND k.result = 'pass')) AS INTEGER)
+           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM dkim_result k
+             WHERE k.dkim_set = c.dkim_set AND k.result = 'pass')) AS INTEGER),
+           CAST(total(c.messages) FILTER (WHERE EXISTS (SELECT 1 FROM spf_result k
+             WHERE k.spf_set = c.spf_set AND k.result = 'pass')) AS INTEGER)
     FROM report r CROSS JOIN record c ON c.report = r.id
     WHERE r.kind = 'aggregate' AND r.counted
     GROUP BY 1, 2, 3, 4, 5";
@@ -39,11 +39,11 @@ const REPORTERS: &str = "
 
 const RESULTS: &str = "
     SELECT :day, c.source, coalesce(r.domain, 0), coalesce(c.header_from, 0), coalesce(c.disposition, -1),
-           coalesce(c.dkim, -1), coalesce(c.spf, -1), c.auth_set, coalesce(c.reason_set, 0), :early, :short,
+           coalesce(c.dkim, -1), coalesce(c.spf, -1), c.dkim_set, c.spf_set, coalesce(c.reason_set, 0), :early, :short,
            r.verification = 'verified', count(*), CAST(total(c.messages) AS INTEGER)
     FROM report r CROSS JOIN record c ON c.report = r.id
     WHERE r.kind = 'aggregate' AND r.counted
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12";
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13";
 
 const ADDRESSES: &str = "
     SELECT c.source, count(*), count(*) FILTER (WHERE c.dkim = 0 AND c.spf = 0)
@@ -67,7 +67,7 @@ const TABLES: [(&str, &str, &str, &str); 4] = [
     ),
     (
         "daily_result",
-        "day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, short, verified",
+        "day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, short, verified",
         "records, messages",
         RESULTS,
     ),

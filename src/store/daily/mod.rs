@@ -244,7 +244,8 @@ struct ResultKey {
     disposition: i64,
     dkim: i64,
     spf: i64,
-    auth_set: i64,
+    dkim_set: i64,
+    spf_set: i64,
     reason_set: i64,
     period: Period,
 }
@@ -281,13 +282,6 @@ impl Figures {
     }
 }
 
-/// What a set of results or reasons says of the messages that have it.
-#[derive(Clone, Copy, Default)]
-struct Marks {
-    dkim_any: bool,
-    spf_any: bool,
-}
-
 #[derive(Clone, Copy, Default)]
 struct SourceFigures {
     figures: Figures,
@@ -322,7 +316,8 @@ struct Record {
     dkim: i64,
     spf: i64,
     header_from: i64,
-    auth_set: i64,
+    dkim_set: i64,
+    spf_set: i64,
     reason_set: i64,
 }
 
@@ -337,8 +332,9 @@ impl Record {
             dkim: result(3)?,
             spf: result(4)?,
             header_from: text(5)?,
-            auth_set: row.get(6)?,
-            reason_set: text(7)?,
+            dkim_set: row.get(6)?,
+            spf_set: row.get(7)?,
+            reason_set: text(8)?,
         })
     }
 }
@@ -381,7 +377,9 @@ struct Sums<'a> {
     addresses: Map<i64, Told>,
     reporters: Map<ReporterKey, (i64, Figures)>,
     results: Map<ResultKey, (i64, i64)>,
-    auth_sets: Map<i64, Marks>,
+    /// Whether a signature passes in these results.
+    dkim_sets: Map<i64, bool>,
+    spf_sets: Map<i64, bool>,
     reason_sets: Map<i64, bool>,
 }
 
@@ -393,7 +391,8 @@ fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
         addresses: Map::default(),
         reporters: Map::default(),
         results: Map::default(),
-        auth_sets: Map::default(),
+        dkim_sets: Map::default(),
+        spf_sets: Map::default(),
         reason_sets: Map::default(),
     };
     let mut heads = connection.prepare_cached(
@@ -401,7 +400,8 @@ fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
          FROM report WHERE id BETWEEN ?1 AND ?2 AND kind = 'aggregate' AND (counted OR ?3 IS NOT NULL) ORDER BY id",
     )?;
     let mut records = connection.prepare_cached(
-        "SELECT source, messages, disposition, dkim, spf, header_from, auth_set, reason_set FROM record WHERE report = ?1",
+        "SELECT source, messages, disposition, dkim, spf, header_from, dkim_set, spf_set, reason_set \
+         FROM record WHERE report = ?1",
     )?;
     let mut heads = heads.query(params![reports.first, reports.last, reports.verified])?;
     while let Some(row) = heads.next()? {
@@ -433,12 +433,13 @@ impl Sums<'_> {
     }
 
     fn record(&mut self, head: &Head, record: &Record) -> rusqlite::Result<()> {
-        let &Record { source, messages, disposition, dkim, spf, header_from, auth_set, reason_set } = record;
+        let &Record { source, messages, disposition, dkim, spf, header_from, dkim_set, spf_set, reason_set } = record;
         let (sign, day, period, domain) = (self.sign, head.day, head.period, head.domain);
         let signed = messages.saturating_mul(sign);
-        let marks = known(&mut self.auth_sets, auth_set, || marks(self.connection, auth_set))?;
+        let dkim_any = known(&mut self.dkim_sets, dkim_set, || holds(self.connection, PASSES_DKIM, dkim_set))?;
+        let spf_any = known(&mut self.spf_sets, spf_set, || holds(self.connection, PASSES_SPF, spf_set))?;
         let forwarded = reason_set != NO_TEXT
-            && known(&mut self.reason_sets, reason_set, || tells_of_forwarding(self.connection, reason_set))?;
+            && known(&mut self.reason_sets, reason_set, || holds(self.connection, TELLS_OF_FORWARDING, reason_set))?;
         let end_at = period.end_at(day);
         let told = self.addresses.entry(source).or_insert(Told { first_at: end_at, records: 0, failed: 0 });
         told.first_at = told.first_at.min(end_at);
@@ -449,13 +450,25 @@ impl Sums<'_> {
         let sum = self.sources.entry(SourceKey { day, source, period }).or_default();
         sum.figures.add(record, sign);
         for (sum, holds) in
-            [(&mut sum.forwarded, forwarded), (&mut sum.dkim_any, marks.dkim_any), (&mut sum.spf_any, marks.spf_any)]
+            [(&mut sum.forwarded, forwarded), (&mut sum.dkim_any, dkim_any), (&mut sum.spf_any, spf_any)]
         {
             if holds {
                 *sum = sum.saturating_add(signed);
             }
         }
-        let key = ResultKey { day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, period };
+        let key = ResultKey {
+            day,
+            source,
+            domain,
+            header_from,
+            disposition,
+            dkim,
+            spf,
+            dkim_set,
+            spf_set,
+            reason_set,
+            period,
+        };
         let sum = self.results.entry(key).or_default();
         sum.0 += sign;
         sum.1 = sum.1.saturating_add(signed);
@@ -568,18 +581,30 @@ impl Sums<'_> {
 
     fn write_results(&mut self) -> rusqlite::Result<()> {
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO daily_result (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, \
-             short, verified, records, messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
-             ON CONFLICT (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, short, \
-             verified) DO UPDATE SET records = records + excluded.records, messages = messages + excluded.messages",
+            "INSERT INTO daily_result (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, \
+             early, short, verified, records, messages) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+             ON CONFLICT (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, \
+             short, verified) DO UPDATE SET records = records + excluded.records, messages = messages + excluded.messages",
         )?;
         let mut remove = self.connection.prepare_cached(
-            "DELETE FROM daily_result WHERE (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, \
-             early, short, verified) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) AND records = 0",
+            "DELETE FROM daily_result WHERE (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, \
+             reason_set, early, short, verified) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) AND records = 0",
         )?;
         for (key, (records, messages)) in sorted(&mut self.results) {
-            let ResultKey { day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, period } =
-                key;
+            let ResultKey {
+                day,
+                source,
+                domain,
+                header_from,
+                disposition,
+                dkim,
+                spf,
+                dkim_set,
+                spf_set,
+                reason_set,
+                period,
+            } = key;
             let Period { early, short, verified } = period;
             upsert.execute(params![
                 day,
@@ -589,7 +614,8 @@ impl Sums<'_> {
                 disposition,
                 dkim,
                 spf,
-                auth_set,
+                dkim_set,
+                spf_set,
                 reason_set,
                 early,
                 short,
@@ -606,7 +632,8 @@ impl Sums<'_> {
                     disposition,
                     dkim,
                     spf,
-                    auth_set,
+                    dkim_set,
+                    spf_set,
                     reason_set,
                     early,
                     short,
@@ -656,21 +683,12 @@ fn known<V: Copy>(
     Ok(value)
 }
 
-fn marks(connection: &Connection, auth_set: i64) -> rusqlite::Result<Marks> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM dkim_result k WHERE k.dkim_set = u.dkim_set AND k.result = 'pass'), \
-             EXISTS (SELECT 1 FROM spf_result k WHERE k.spf_set = u.spf_set AND k.result = 'pass') \
-             FROM auth_set u WHERE u.id = ?1",
-        )?
-        .query_row([auth_set], |row| Ok(Marks { dkim_any: row.get(0)?, spf_any: row.get(1)? }))
-}
+/// Whether one of a combination of results passes, and whether one of reasons tells of forwarding.
+const PASSES_DKIM: &str = "SELECT EXISTS (SELECT 1 FROM dkim_result WHERE dkim_set = ?1 AND result = 'pass')";
+const PASSES_SPF: &str = "SELECT EXISTS (SELECT 1 FROM spf_result WHERE spf_set = ?1 AND result = 'pass')";
+const TELLS_OF_FORWARDING: &str = "SELECT EXISTS (SELECT 1 FROM reason WHERE reason_set = ?1 \
+    AND type IN ('forwarded', 'mailing_list', 'trusted_forwarder'))";
 
-fn tells_of_forwarding(connection: &Connection, reason_set: i64) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM reason WHERE reason_set = ?1 \
-             AND type IN ('forwarded', 'mailing_list', 'trusted_forwarder'))",
-        )?
-        .query_row([reason_set], |row| row.get(0))
+fn holds(connection: &Connection, sql: &str, set: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached(sql)?.query_row([set], |row| row.get(0))
 }

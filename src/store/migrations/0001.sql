@@ -203,7 +203,8 @@ CREATE TABLE record (
   header_from   INTEGER REFERENCES text (id),    -- identifiers/header_from, lower-case A-label
   envelope_from INTEGER REFERENCES text (id),    -- identifiers/envelope_from; the text '' is the null reverse-path, NULL is absent
   envelope_to   INTEGER REFERENCES text (id),    -- identifiers/envelope_to
-  auth_set      INTEGER NOT NULL REFERENCES auth_set (id),   -- auth_results
+  dkim_set      INTEGER NOT NULL REFERENCES dkim_set (id),   -- auth_results/dkim
+  spf_set       INTEGER NOT NULL REFERENCES spf_set (id),    -- auth_results/spf
   reason_set    INTEGER REFERENCES reason_set (id),          -- row/policy_evaluated/reason; NULL: none
   PRIMARY KEY (report, ordinal)
 ) STRICT, WITHOUT ROWID;
@@ -228,7 +229,7 @@ CREATE TABLE rejected_record (
   PRIMARY KEY (report, ordinal)
 ) STRICT, WITHOUT ROWID;
 
--- Combinations of DKIM results; one of none too.
+-- Combinations of DKIM results; one of none too. Of those of each kind there are few, and many ways in which they come together.
 CREATE TABLE dkim_set (
   id     INTEGER PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE            -- of the results in order
@@ -238,15 +239,6 @@ CREATE TABLE dkim_set (
 CREATE TABLE spf_set (
   id     INTEGER PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE            -- of the results in order
-) STRICT;
-
--- Combinations of authentication results. Records with the same results share one. Of each kind there are few, and many ways in
--- which they come together.
-CREATE TABLE auth_set (
-  id       INTEGER PRIMARY KEY,
-  dkim_set INTEGER NOT NULL REFERENCES dkim_set (id),  -- auth_results/dkim
-  spf_set  INTEGER NOT NULL REFERENCES spf_set (id),   -- auth_results/spf
-  UNIQUE (dkim_set, spf_set)
 ) STRICT;
 
 -- auth_results/dkim, in the order sent.
@@ -364,7 +356,8 @@ CREATE TABLE daily_result (
   disposition INTEGER NOT NULL,          -- record.disposition
   dkim        INTEGER NOT NULL,          -- record.dkim
   spf         INTEGER NOT NULL,          -- record.spf
-  auth_set    INTEGER NOT NULL,          -- record.auth_set
+  dkim_set    INTEGER NOT NULL,          -- record.dkim_set
+  spf_set     INTEGER NOT NULL,          -- record.spf_set
   reason_set  INTEGER NOT NULL,          -- record.reason_set
   early       INTEGER NOT NULL,          -- seconds from the period's end to the end of the day
   short       INTEGER NOT NULL,          -- seconds that the period is shorter than a day; below 0: longer
@@ -373,7 +366,7 @@ CREATE TABLE daily_result (
   messages    INTEGER NOT NULL,          -- sum of their messages
   end_at      INTEGER GENERATED ALWAYS AS ((day + 1) * 86400 - early) VIRTUAL,          -- report.end_at
   begin_at    INTEGER GENERATED ALWAYS AS (day * 86400 - early + short) VIRTUAL,  -- report.begin_at
-  PRIMARY KEY (day, source, domain, header_from, disposition, dkim, spf, auth_set, reason_set, early, short, verified)
+  PRIMARY KEY (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, short, verified)
 ) STRICT, WITHOUT ROWID;
 
 -- Counted reports that `prune --keep-sums` took away: what they added to the daily sums stays. One that comes again is known.
@@ -730,17 +723,16 @@ SELECT c.report, org.value AS org_name, r.report_id, dom.value AS domain, r.begi
                                             'human_result', k.human_result))
         FROM (SELECT d.value AS domain, e.value AS selector, k.result, h.value AS human_result
               FROM dkim_result k LEFT JOIN text d ON d.id = k.domain LEFT JOIN text e ON e.id = k.selector
-              LEFT JOIN text h ON h.id = k.human_result WHERE k.dkim_set = u.dkim_set ORDER BY k.ordinal) k) AS dkim_results,
+              LEFT JOIN text h ON h.id = k.human_result WHERE k.dkim_set = c.dkim_set ORDER BY k.ordinal) k) AS dkim_results,
        (SELECT json_group_array(json_object('domain', p.domain, 'scope', p.scope, 'result', p.result,
                                             'human_result', p.human_result))
         FROM (SELECT d.value AS domain, p.scope, p.result, h.value AS human_result
               FROM spf_result p LEFT JOIN text d ON d.id = p.domain
-              LEFT JOIN text h ON h.id = p.human_result WHERE p.spf_set = u.spf_set ORDER BY p.ordinal) p) AS spf_results,
+              LEFT JOIN text h ON h.id = p.human_result WHERE p.spf_set = c.spf_set ORDER BY p.ordinal) p) AS spf_results,
        c.ordinal, r.conflict_with, r.verification, r.counted
 FROM record c
 JOIN report r ON r.id = c.report
 JOIN address s ON s.id = c.source
-JOIN auth_set u ON u.id = c.auth_set
 LEFT JOIN text org ON org.id = r.org_name
 LEFT JOIN text dom ON dom.id = r.domain
 LEFT JOIN text hf ON hf.id = c.header_from
