@@ -1,7 +1,7 @@
 //! 100 000 complaints from a mailbox file to the rows and suppressions they lead to, end to end, by the built binary:
-//! `cargo bench --bench complaints`. What is promised: 20 000 a second on one core. The figure is taken from the processor's
-//! time of the whole run, all threads together, which other work on the machine hardly changes; beside it stands the floor:
-//! the same bytes read and hashed, and rows as wide inserted by bare prepared statements into the same schema.
+//! `cargo bench --bench complaints`. What is promised: 20 000 a second on one core. So the run is held on one: two threads on
+//! two hardware threads of one core take more of the processor's time for the same work. Beside it stands the floor: the same
+//! bytes read and hashed, and rows as wide inserted by bare prepared statements into the same schema.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 const DMARCDB: &str = env!("CARGO_BIN_EXE_dmarcdb");
 const COMPLAINTS: u32 = 100_000;
+const ROUNDS: u32 = 5;
 
 fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -29,41 +30,63 @@ fn main() {
     fs::write(&config, "own_domains = [\"example.com\"]\nauthserv_id = \"mx.example.com\"\n").expect("a file");
     let megabytes = fs::metadata(&mbox).expect("a file").len() as f64 / 1e6;
 
-    let database = dir.join("db.sqlite");
-    let before = children_seconds();
-    let start = Instant::now();
-    let status = Command::new(DMARCDB)
-        .arg("--db")
-        .arg(&database)
-        .arg("--config")
-        .arg(&config)
-        .arg("ingest")
-        .arg(&mbox)
-        .stderr(Stdio::null())
-        .status()
-        .expect("dmarcdb");
-    let (clock, processor) = (start.elapsed().as_secs_f64(), children_seconds() - before);
-    assert!(status.success(), "{status}");
-    let connection = Connection::open(&database).expect("a database");
-    let rows = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a count");
-    assert_eq!(rows("SELECT count(*) FROM complaint WHERE trusted = 1"), COMPLAINTS);
-    assert_eq!(rows("SELECT count(*) FROM suppression_event"), COMPLAINTS);
-    drop(connection);
-
-    let (start, before) = (Instant::now(), own_seconds());
-    bare(&mbox, &dir.join("floor.sqlite"));
-    let (least_clock, least) = (start.elapsed().as_secs_f64(), own_seconds() - before);
+    // In turn, and the best of each: so other work on the machine weighs on both, and as little as may be.
+    let (mut ingest, mut floor) = (Cost::WORST, Cost::WORST);
+    for round in 0..ROUNDS {
+        ingest = ingest.min(ingested(&dir.join(format!("db{round}.sqlite")), &config, &mbox));
+        let (start, before) = (Instant::now(), own_seconds());
+        bare(&mbox, &dir.join(format!("floor{round}.sqlite")));
+        floor = floor.min(Cost { clock: start.elapsed().as_secs_f64(), processor: own_seconds() - before });
+    }
     let number = f64::from(COMPLAINTS);
     println!(
         "{:<34} {:>8} {:>9} {:>12} {:>14}",
         "100 000 complaints", "seconds", "of CPU", "per second", "per CPU second"
     );
-    for (name, clock, processor) in [("ingest", clock, processor), ("floor", least_clock, least)] {
+    for (name, Cost { clock, processor }) in [("ingest, on one core", ingest), ("floor", floor)] {
         let (by_clock, by_processor) = (number / clock, number / processor);
         println!("{name:<34} {clock:>8.2} {processor:>9.2} {by_clock:>12.0} {by_processor:>14.0}");
     }
-    println!("{megabytes:.0} MB of mail; ratio to the floor {:.1}; promised: 20 000 per CPU second", processor / least);
+    let ratio = ingest.processor / floor.processor;
+    println!("{megabytes:.0} MB of mail; ratio to the floor {ratio:.1}; promised: 20 000 a second");
     let _ = fs::remove_dir_all(&dir);
+}
+
+/// Seconds.
+#[derive(Clone, Copy)]
+struct Cost {
+    clock: f64,
+    processor: f64,
+}
+
+impl Cost {
+    const WORST: Cost = Cost { clock: f64::MAX, processor: f64::MAX };
+
+    fn min(self, other: Cost) -> Cost {
+        if other.clock < self.clock { other } else { self }
+    }
+}
+
+/// What the program takes on one core.
+fn ingested(database: &Path, config: &Path, mbox: &Path) -> Cost {
+    let (before, start) = (children_seconds(), Instant::now());
+    let status = Command::new("taskset")
+        .args(["-c", "0", DMARCDB, "--db"])
+        .arg(database)
+        .arg("--config")
+        .arg(config)
+        .arg("ingest")
+        .arg(mbox)
+        .stderr(Stdio::null())
+        .status()
+        .expect("taskset, of util-linux");
+    let cost = Cost { clock: start.elapsed().as_secs_f64(), processor: children_seconds() - before };
+    assert!(status.success(), "{status}");
+    let connection = Connection::open(database).expect("a database");
+    let rows = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a count");
+    assert_eq!(rows("SELECT count(*) FROM complaint WHERE trusted = 1"), COMPLAINTS);
+    assert_eq!(rows("SELECT count(*) FROM suppression_event"), COMPLAINTS);
+    cost
 }
 
 /// Complaints as Yahoo sends them, each about another person.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
 const MESSAGES_UNDER_WAY: usize = 1024;
 /// A batch is committed at this many messages, unless told otherwise: each commit writes every page that its messages touched,
 /// and with keys as random as digests and people's addresses few messages share one,
-pub const BATCH_MESSAGES: usize = 2000;
+pub const BATCH_MESSAGES: usize = 4000;
 /// or this many records,
 const BATCH_RECORDS: u64 = 50_000;
 /// or when it is this old.
@@ -273,39 +273,54 @@ struct Done {
 /// Lets no more bytes in than may be under way.
 #[derive(Default)]
 struct Gate {
-    under_way: Mutex<(u64, bool)>,
+    under_way: Mutex<UnderWay>,
     less: Condvar,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    bytes: u64,
+    /// Whether somebody waits for less of them: to tell nobody costs a call of the kernel, too.
+    waited_for: bool,
+    open: bool,
 }
 
 impl Gate {
     /// Waits until `weight` fits. `false`: the writer has given up.
     fn enter(&self, weight: u64) -> bool {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        while under_way.0 > 0 && under_way.0 + weight > BYTES_UNDER_WAY && !under_way.1 {
+        let mut under_way = self.lock();
+        while under_way.bytes > 0 && under_way.bytes + weight > BYTES_UNDER_WAY && !under_way.open {
+            under_way.waited_for = true;
             under_way = self.less.wait(under_way).unwrap_or_else(PoisonError::into_inner);
         }
-        under_way.0 += weight;
-        !under_way.1
+        under_way.bytes += weight;
+        !under_way.open
     }
 
     /// Adds what was read in a message that is in already.
     fn add(&self, weight: u64) {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).0 += weight;
+        self.lock().bytes += weight;
     }
 
     fn is_full(&self) -> bool {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).0 >= BYTES_UNDER_WAY
+        self.lock().bytes >= BYTES_UNDER_WAY
     }
 
     fn leave(&self, weight: u64) {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.0 = under_way.0.saturating_sub(weight);
-        self.less.notify_all();
+        let mut under_way = self.lock();
+        under_way.bytes = under_way.bytes.saturating_sub(weight);
+        if std::mem::take(&mut under_way.waited_for) {
+            self.less.notify_all();
+        }
     }
 
     fn open_for_good(&self) {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.lock().open = true;
         self.less.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,26 +2,30 @@
 //!
 //! A message that the database will not take must not take the others of its batch with it. A savepoint for each message
 //! would see to that, at the price of a copy of every page that the message touches, which for a complaint are some forty.
-//! So there is none: the messages of a batch are held until it is committed, and where one fails, which takes a bug of ours,
-//! the transaction is given up and begun again with what was held, each message under a savepoint of its own. What becomes
-//! of a message depends on the rows alone, so the others come out as they did before.
+//! So there is none: the bytes of the messages of a batch are held until it is committed, and where one fails, which takes a
+//! bug of ours, the transaction is given up, what was held is read again and kept, each message under a savepoint of its own.
+//! What becomes of a message depends on its bytes and the rows alone, so the others come out as they did before. What was read
+//! in a message is given back at once: that is many times more memory than its bytes, in pieces that are still in the
+//! processor's cache.
 
-use super::keep::{Content, Kept, Message, Ours};
+use super::keep::{Arrival, Content, Kept, Message, Ours};
 use super::{Error, Store, daily};
 use crate::problem::{Code, Problem, Refusal};
-use crate::reading::{self, Reading};
+use crate::reading::{self, MailHead, Reading};
 
-/// Bytes of messages, and about what was read in them, that are held. The rest of a batch that holds more is kept under
-/// savepoints, which cost little beside messages so large.
+/// Bytes of messages that are held. The rest of a batch that holds more is kept under savepoints, which cost little beside
+/// messages so large.
 const HELD_BYTES: usize = 16 << 20;
-/// What a message takes in memory beside its bytes and records.
+/// What a message takes in memory beside its bytes.
 const MESSAGE_BYTES: usize = 1 << 10;
+/// Of a message that is read again, memory of the records that are held; those of longer reports are read once more.
+const RECORD_BYTES: usize = 64 << 10;
 
 /// The batch under way.
 #[derive(Default)]
 pub(super) struct Batch {
     /// What was kept in it, in order, without savepoints.
-    held: Vec<Message>,
+    held: Vec<Held>,
     /// About the memory that takes.
     bytes: usize,
     /// From here on every message has a savepoint.
@@ -39,13 +43,51 @@ impl Batch {
     }
 }
 
-/// About how much memory a message takes.
+/// About how much memory a message takes while it is held.
 fn memory(message: &Message) -> usize {
     let content = match &message.content {
-        Content::Read { bytes, reading, .. } => bytes.len() + reading.held_bytes,
+        Content::Read { bytes, .. } => bytes.len(),
         Content::Refused { .. } => 0,
     };
     MESSAGE_BYTES + content
+}
+
+/// A message that is kept but not committed.
+enum Held {
+    /// To be read again, if it is to be kept again.
+    Bytes {
+        arrival: Arrival,
+        bytes: Vec<u8>,
+        sha256: [u8; 32],
+        name: Option<String>,
+        /// As it was: the signatures may have been checked, which reading does not do.
+        head: Option<MailHead>,
+    },
+    /// Nothing was found in it, perhaps because reading failed: it is not tried again.
+    Whole(Message),
+}
+
+impl Held {
+    fn of(message: Message) -> Held {
+        let Message { arrival, content } = message;
+        match content {
+            Content::Read { bytes, sha256, name, reading } if !reading.found.is_empty() => {
+                Held::Bytes { arrival, bytes, sha256, name, head: reading.head }
+            }
+            content => Held::Whole(Message { arrival, content }),
+        }
+    }
+
+    fn message(self, settings: &reading::Settings) -> Message {
+        match self {
+            Held::Bytes { arrival, bytes, sha256, name, head } => {
+                let read = reading::read_holding(&bytes, name.as_deref(), settings, RECORD_BYTES);
+                let reading = Box::new(Reading { head, ..read });
+                Message { arrival, content: Content::Read { bytes, sha256, name, reading } }
+            }
+            Held::Whole(message) => message,
+        }
+    }
 }
 
 impl Store {
@@ -54,7 +96,9 @@ impl Store {
     /// # Errors
     /// Those of SQLite; busy if something else writes to the file.
     pub fn begin(&mut self) -> Result<(), Error> {
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| self.error(source))
+        let begin = super::set_cache(&self.connection, super::CACHE_KIB)
+            .and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
+        begin.map_err(|source| self.error(source))
     }
 
     /// Ends the batch; when this returns, it is on the disk.
@@ -92,7 +136,7 @@ impl Store {
         }
         match self.keep_arrived(&message, settings, ours) {
             Ok(kept) => {
-                self.batch.held.push(message);
+                self.batch.held.push(Held::of(message));
                 Ok(kept)
             }
             Err(source) if is_about_the_message(&source) => {
@@ -109,8 +153,8 @@ impl Store {
         self.abandon();
         self.begin()?;
         self.batch.apart = true;
-        for message in held {
-            self.keep_apart(message, settings, ours)?;
+        for held in held {
+            self.keep_apart(held.message(settings), settings, ours)?;
         }
         Ok(())
     }

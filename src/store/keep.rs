@@ -287,6 +287,7 @@ impl Store {
             return Ok(());
         }
         let Store { connection, strings, .. } = self;
+        super::set_cache(connection, super::CACHE_BESIDE_LONG_KIB)?;
         let mut result = Ok(());
         reading::replay(read.bytes, read.name, read.settings, &mut |number, chunk| {
             if let (true, Some(&id)) = (result.is_ok(), reports.get(&number)) {

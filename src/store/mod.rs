@@ -308,7 +308,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i32, Error> {
 /// `synchronous = FULL`, because of the step that follows a commit: mail is moved away or deleted at its source. With NORMAL a
 /// commit is in the log but not yet on the disk, and a power loss takes it back after its mail is gone; replaying the writes
 /// up to every point, with what was not synced lost or torn, found 112 of 344 such states with NORMAL and none with FULL. A
-/// sync costs milliseconds for each batch of up to 2 000 messages, so nothing would be gained. docs/performance.md tells more.
+/// sync costs milliseconds for each batch of up to 4 000 messages, so nothing would be gained. docs/performance.md tells more.
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -319,13 +319,22 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "secure_delete", true)?;
     // Of the pages that one commit touches the next touches many again; each is carried to its place once.
     connection.pragma_update(None, "wal_autocheckpoint", 8000)?;
-    connection.pragma_update(None, "cache_size", -16_000)?;
+    set_cache(connection, CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(128);
     // Else SQLite looks at what is bound where it joins or limits, and compiles such a statement anew each time that something
     // else is bound: for each report, a quarter of the writer's work.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
+}
+
+/// Pages that SQLite holds, in KiB: those of the indexes with random keys that the messages of a batch touch.
+const CACHE_KIB: i32 = 32_000;
+/// The same while there is a report too long to be held, which needs memory of its own and whose rows lie side by side.
+const CACHE_BESIDE_LONG_KIB: i32 = 16_000;
+
+fn set_cache(connection: &Connection, kibibytes: i32) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cache_size", -kibibytes)
 }
 
 #[cfg(test)]
