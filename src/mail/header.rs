@@ -115,8 +115,25 @@ fn name_length(content: &[u8]) -> Option<usize> {
 /// Of the characters RFC 5322 allows, those that names are made of. Brackets and quotes would make fields of XML and
 /// JSON.
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!#$%&'*+^`|~".contains(&byte)
+    NAME[usize::from(byte)]
 }
+
+/// Asked of every byte of every name.
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"-_.!#$%&'*+^`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    let mut byte = 0;
+    while byte < 128u8 {
+        table[byte as usize] |= byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 /// Whether a line without a field name belongs to the field before it. The rule is folding white space; beyond it,
 /// - `name="report.xml.gz"` at the margin (Microsoft, `[Preview]` reports) and any other folded line that lost its
@@ -220,13 +237,15 @@ pub fn is_message(bytes: &[u8]) -> bool {
         let content = lines.content(line);
         match name_length(content) {
             Some(length) => {
-                let name = super::lossy(&content[..length]);
+                let name = &content[..length];
                 // The fields of a feedback report (RFC 5965) stand in a block of their own, some of them under names
                 // that mail has too.
-                if name.eq_ignore_ascii_case("feedback-type") {
+                if name.eq_ignore_ascii_case(b"feedback-type") {
                     return false;
                 }
-                found |= KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known)) || starts_with_x(&name);
+                found = found
+                    || KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+                    || starts_with_x(name);
             }
             None if matches!(content.first(), Some(b' ' | b'\t')) => {}
             None => break,
@@ -236,9 +255,9 @@ pub fn is_message(bytes: &[u8]) -> bool {
 }
 
 /// `X-` fields that relays put on top of all others.
-fn starts_with_x(name: &str) -> bool {
-    let prefix = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    prefix("ARC-") || prefix("X-MS-") || prefix("X-Apparently-") || prefix("X-Received") || prefix("Resent-")
+fn starts_with_x(name: &[u8]) -> bool {
+    let prefix = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    prefix(b"ARC-") || prefix(b"X-MS-") || prefix(b"X-Apparently-") || prefix(b"X-Received") || prefix(b"Resent-")
 }
 
 /// A value on one line: folds are taken out, white space at the ends too (RFC 5322, section 2.2.3). U+FFFD stands for

@@ -301,10 +301,16 @@ fn entity<'a>(headers: Vec<Header<'a>>, path: String, parent: Option<usize>, dig
 
 /// A media type, if it is one, and the parameters of a field value.
 fn content_type(value: &str) -> (Option<String>, Vec<(String, String)>) {
+    let media_type = |text: &str| {
+        let (kind, subtype) = text.split_once('/').unwrap_or_default();
+        let (kind, subtype) = (token(kind), token(subtype));
+        (!kind.is_empty() && !subtype.is_empty()).then(|| format!("{kind}/{subtype}"))
+    };
+    if !value.contains(';') {
+        return (media_type(value), Vec::new());
+    }
     let parsed = mailparse::parse_content_type(value);
-    let (kind, subtype) = parsed.mimetype.split_once('/').unwrap_or_default();
-    let (kind, subtype) = (token(kind), token(subtype));
-    let media_type = (!kind.is_empty() && !subtype.is_empty()).then(|| format!("{kind}/{subtype}"));
+    let media_type = media_type(&parsed.mimetype);
     // A quote that is never closed stays in the value.
     let unquote = |value: String| match value.strip_prefix('"') {
         Some(value) => value.trim_end_matches('"').to_owned(),

@@ -87,7 +87,7 @@ impl Address {
         if text.is_empty() {
             return Err(Fault::Empty);
         }
-        if text.chars().any(is_unprintable) {
+        if has_unprintable(text) {
             return Err(Fault::Control);
         }
         let (local, domain) = split_at_sign(text)?;
@@ -105,7 +105,7 @@ impl Address {
     /// # Errors
     /// As [`Address::parse`], and [`Fault::Several`] for a list.
     pub fn parse_field(text: &str) -> Result<Address, Fault> {
-        if text.chars().any(is_unprintable) {
+        if has_unprintable(text) {
             return Err(Fault::Control);
         }
         let text = without_comments(text);
@@ -114,7 +114,7 @@ impl Address {
             Some((kind, rest)) if kind.eq_ignore_ascii_case("rfc822;") => rest.trim(),
             _ => text,
         };
-        let pieces: Vec<&str> = split_outside_quotes(text, ',').into_iter().filter(|p| !p.trim().is_empty()).collect();
+        let pieces: Vec<&str> = split_outside_quotes(text, b',').into_iter().filter(|p| !p.trim().is_empty()).collect();
         match pieces[..] {
             [] => Err(Fault::Empty),
             [one] => mailbox(one).1,
@@ -193,7 +193,7 @@ pub struct Mailbox {
 pub fn mailboxes(text: &str) -> Vec<Mailbox> {
     let text = without_comments(text);
     let mut found = Vec::new();
-    for piece in split_outside_quotes(&text, ',') {
+    for piece in split_outside_quotes(&text, b',') {
         let piece = piece.trim().trim_end_matches(';').trim();
         let piece = group_member(piece).trim();
         if piece.is_empty() {
@@ -273,13 +273,13 @@ fn mail_domain(text: &str) -> Result<String, Fault> {
 /// Display name and address of one mailbox.
 fn mailbox(text: &str) -> (Option<String>, Result<Address, Fault>) {
     let text = text.trim();
-    let Some(open) = find_unquoted(text, '<') else {
+    let Some(open) = find_unquoted(text, b'<') else {
         return (None, Address::parse(text));
     };
     let name = unquoted(&text[..open]);
     let name = (!name.is_empty()).then_some(name);
     let rest = &text[open + 1..];
-    let Some(close) = find_unquoted(rest, '>') else {
+    let Some(close) = find_unquoted(rest, b'>') else {
         return (name, Err(Fault::Form));
     };
     let after = rest[close + 1..].trim_matches(|c: char| c.is_whitespace() || c == ';');
@@ -293,20 +293,21 @@ fn mailbox(text: &str) -> (Option<String>, Result<Address, Fault>) {
 
 fn group_member(text: &str) -> &str {
     // `Group name: first`, or a route-like colon inside brackets, which is none of ours.
-    match find_unquoted(text, ':') {
+    match find_unquoted(text, b':') {
         Some(colon) if !text[..colon].contains(['<', '@', '[']) => &text[colon + 1..],
         _ => text,
     }
 }
 
-fn find_unquoted(text: &str, wanted: char) -> Option<usize> {
+/// Where an ASCII character stands outside quoted strings.
+fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
-    for (at, c) in text.char_indices() {
-        match c {
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
             _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            _ if c == wanted && !quoted => return Some(at),
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if byte == wanted && !quoted => return Some(at),
             _ => {}
         }
     }
@@ -315,7 +316,7 @@ fn find_unquoted(text: &str, wanted: char) -> Option<usize> {
 
 fn split_at_sign(text: &str) -> Result<(&str, &str), Fault> {
     if text.starts_with('"') {
-        let at = find_unquoted(text, '@').ok_or(Fault::Form)?;
+        let at = find_unquoted(text, b'@').ok_or(Fault::Form)?;
         return Ok((&text[..at], &text[at + 1..]));
     }
     let (local, domain) = text.rsplit_once('@').ok_or(Fault::Form)?;
@@ -354,13 +355,15 @@ fn is_atext(c: char) -> bool {
 }
 
 /// Control characters, and the invisible or direction-changing ones that make one address look like another.
-fn is_unprintable(c: char) -> bool {
-    if c.is_ascii() {
-        return c.is_ascii_control();
+fn has_unprintable(text: &str) -> bool {
+    if text.is_ascii() {
+        return text.bytes().any(|byte| byte.is_ascii_control());
     }
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e007f}')
+    text.chars().any(|c| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e007f}')
+    })
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ fn trusted_fields(headers: &[Header<'_>], authserv_id: &str) -> Vec<(String, Aut
 /// Reads one field. Lenient: what is not understood is skipped, nothing is invented.
 pub fn parse(value: &str) -> AuthenticationResults {
     let value = without_comments(value);
-    let mut segments = split_outside_quotes(&value, ';').into_iter();
+    let mut segments = split_outside_quotes(&value, b';').into_iter();
     let mut found = AuthenticationResults::default();
     let first = segments.next().unwrap_or_default();
     let mut words = words(first).into_iter();
@@ -307,11 +307,15 @@ fn is_from(header: &Header<'_>) -> bool {
 }
 
 fn unfolded(value: &str) -> String {
-    if value.contains(['\r', '\n']) {
-        value.replace(['\r', '\n'], "").trim().to_owned()
-    } else {
-        value.trim().to_owned()
+    let value = value.trim();
+    let mut out = String::with_capacity(value.len());
+    let mut from = 0;
+    for end in memchr::memchr2_iter(b'\r', b'\n', value.as_bytes()) {
+        out.push_str(&value[from..end]);
+        from = end + 1;
     }
+    out.push_str(&value[from..]);
+    out
 }
 
 /// The host after `by` in a `Received` field, lower case; empty where there is none.
@@ -358,8 +362,8 @@ fn words(segment: &str) -> Vec<Cow<'_, str>> {
     words
 }
 
-fn is_white(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
+fn is_white(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 #[cfg(test)]

@@ -114,9 +114,9 @@ fn hyphenated(word: &str) -> Option<(u32, u32, i32)> {
 
 fn month_number(word: &str) -> Option<u32> {
     const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    let word = word.trim_end_matches('.').to_ascii_lowercase();
-    let full = word.len() >= 3 && word.bytes().all(|b| b.is_ascii_alphabetic());
-    let at = MONTHS.iter().position(|month| full && word.starts_with(month))?;
+    let word = word.trim_end_matches('.');
+    let begins = word.get(..3).filter(|_| word.bytes().all(|b| b.is_ascii_alphabetic()))?;
+    let at = MONTHS.iter().position(|month| begins.eq_ignore_ascii_case(month))?;
     u32::try_from(at + 1).ok()
 }
 

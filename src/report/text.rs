@@ -40,27 +40,27 @@ pub(super) fn without_comments(text: &str) -> Cow<'_, str> {
 }
 
 /// Splits at `separator` outside quoted strings and angle brackets. Comments must be gone already.
-pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
-    split_outside(text, |c| c == separator)
+pub(super) fn split_outside_quotes(text: &str, separator: u8) -> Vec<&str> {
+    split_outside(text, |byte| byte == separator)
 }
 
-/// Splits at characters that are separators, outside quoted strings and angle brackets.
-pub(super) fn split_outside(text: &str, is_separator: impl Fn(char) -> bool) -> Vec<&str> {
+/// Splits at separators, which are ASCII characters, outside quoted strings and angle brackets.
+pub(super) fn split_outside(text: &str, is_separator: impl Fn(u8) -> bool) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut start, mut quoted, mut escaped, mut angle) = (0, false, false, false);
-    for (at, c) in text.char_indices() {
+    for (at, byte) in text.bytes().enumerate() {
         if escaped {
             escaped = false;
             continue;
         }
-        match c {
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            '<' if !quoted => angle = true,
-            '>' if !quoted => angle = false,
-            _ if is_separator(c) && !quoted && !angle => {
+        match byte {
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'<' if !quoted => angle = true,
+            b'>' if !quoted => angle = false,
+            _ if is_separator(byte) && !quoted && !angle => {
                 pieces.push(&text[start..at]);
-                start = at + c.len_utf8();
+                start = at + 1;
             }
             _ => {}
         }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn separators_inside_quotes_and_brackets_do_not_split() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(split_outside_quotes(text, ','), expected, "{text}");
+        let check = |text: &str, expected: &[&str]| assert_eq!(split_outside_quotes(text, b','), expected, "{text}");
         check("a,b", &["a", "b"]);
         check("\"a,b\",c", &["\"a,b\"", "c"]);
         check("<a,b>,c", &["<a,b>", "c"]);

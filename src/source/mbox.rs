@@ -88,11 +88,14 @@ impl Place {
         let is_empty = line.trim_ascii().is_empty();
         self.after_part_header = is_empty && self.in_part_header && self.has_content_field;
         self.after_empty_line = is_empty;
-        let begins = line.starts_with(b"--");
-        let goes_on = is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t");
-        let describes = line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"content-"));
-        self.has_content_field = !begins && (self.has_content_field || describes);
-        self.in_part_header = !is_empty && (begins || (self.in_part_header && goes_on));
+        if line.starts_with(b"--") {
+            (self.in_part_header, self.has_content_field) = (true, false);
+        } else if self.in_part_header {
+            // Few lines are in such a header; of the others nothing more is asked.
+            let describes = line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"content-"));
+            self.has_content_field |= describes;
+            self.in_part_header = is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t");
+        }
     }
 }
 

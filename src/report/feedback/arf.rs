@@ -151,7 +151,8 @@ fn container_warnings(mail: &Mail<'_>, at: usize, warnings: &mut Vec<Warning>) {
 
 fn field_warnings(fields: &Fields, warnings: &mut Vec<Warning>) {
     match fields.first("Version") {
-        Some("1") => {}
+        // `0.1` is the drafts', which AOL and Yahoo never left; two thirds of real reports have one of the two others.
+        Some("1" | "0.1" | "1.0") => {}
         Some(other) => warnings.push(Warning::new("version", "Version", format!("`{}`, not 1", bounded(other, 20)))),
         None => warnings.push(Warning::new("version", "Version", "missing")),
     }

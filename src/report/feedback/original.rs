@@ -136,11 +136,18 @@ fn signature(value: &str) -> Option<(String, Option<String>)> {
 }
 
 fn unfolded(value: &str) -> String {
-    without_nul(value.replace(['\r', '\n'], "").trim())
+    let value = value.trim();
+    if memchr::memchr3(b'\r', b'\n', b'\0', value.as_bytes()).is_none() {
+        return value.to_owned();
+    }
+    without_nul(&value.replace(['\r', '\n'], ""))
 }
 
 /// Encoded words decoded (RFC 2047).
 pub(in crate::report) fn decoded(value: &str) -> String {
+    if !value.contains("=?") && memchr::memchr2(b'\r', b'\n', value.as_bytes()).is_none() {
+        return without_nul(value);
+    }
     let field = [b"Subject: ", value.as_bytes()].concat();
     mailparse::parse_header(&field).map_or_else(|_| value.to_owned(), |(header, _)| without_nul(&header.get_value()))
 }
