@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ impl Ran {
 
 /// Runs the binary on the database `db`.
 pub fn run(db: &Path, arguments: &[&str]) -> Ran {
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), children_seconds());
     let mut child = Command::new(DMARCDB)
         .env_clear()
         .env("HOME", db.parent().expect("a folder"))
@@ -48,17 +49,19 @@ pub fn run(db: &Path, arguments: &[&str]) -> Ran {
         answer
     });
     let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let stat_file = status_file.with_file_name("stat");
-    let (mut peak, mut processor) = (0, 0.0);
-    let status = loop {
-        peak = peak.max(peak_bytes(&status_file).unwrap_or_default());
-        processor = processor_seconds(&stat_file).unwrap_or(processor);
-        match child.try_wait().expect("a child") {
-            Some(status) => break status,
-            None => thread::sleep(Duration::from_micros(500)),
+    // Seldom, because a look halts the program that is looked at.
+    let (ended, over) = mpsc::channel::<()>();
+    let watching = thread::spawn(move || {
+        let mut peak = 0;
+        while over.recv_timeout(Duration::from_millis(3)) == Err(RecvTimeoutError::Timeout) {
+            peak = peak.max(peak_bytes(&status_file).unwrap_or_default());
         }
-    };
+        peak
+    });
+    let status = child.wait().expect("a child");
     let seconds = start.elapsed().as_secs_f64();
+    drop(ended);
+    let (peak, processor) = (watching.join().expect("a peak"), children_seconds() - before);
     assert!(status.success(), "{arguments:?}: {status}");
     Ran { seconds, processor, peak, answer: reading.join().expect("an answer") }
 }
@@ -78,12 +81,11 @@ pub fn processor_seconds_of(process: u32) -> Option<f64> {
     Some(fields.map(|ticks| ticks.parse::<f64>().unwrap_or(0.0)).sum::<f64>() / 100.0)
 }
 
-/// User and system time, the 14th and 15th field of proc(5), in ticks of a hundredth second.
-fn processor_seconds(stat: &Path) -> Option<f64> {
-    let text = fs::read_to_string(stat).ok()?;
-    let mut fields = text.rsplit_once(") ")?.1.split(' ').skip(11);
-    let mut ticks = || fields.next()?.parse::<f64>().ok();
-    Some((ticks()? + ticks()?) / 100.0)
+/// User and system time of all children that have ended, the 16th and 17th field of proc(5), in ticks of a hundredth second.
+fn children_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").expect("/proc");
+    let fields = text.rsplit_once(") ").expect("fields").1.split(' ').skip(13).take(2);
+    fields.map(|ticks| ticks.parse::<f64>().expect("ticks")).sum::<f64>() / 100.0
 }
 
 /// Removes a database and what SQLite and the store keep beside it.

@@ -212,7 +212,7 @@ pub fn options(context: &Context, config: &Config, dry_run: bool) -> Result<Opti
     Ok(Options {
         reading: reading::Settings { limits: config.limits.clone(), authserv_id: config.authserv_id.clone() },
         ours: ours(config)?,
-        readers: std::thread::available_parallelism().map_or(1, usize::from),
+        readers: readers(config.verify_dkim),
         verifier: if config.verify_dkim { Some(verifier(config)?) } else { None },
         now: context.now,
         settles: false,
@@ -220,6 +220,13 @@ pub fn options(context: &Context, config: &Config, dry_run: bool) -> Result<Opti
         dry_run,
         batch_messages: BATCH_MESSAGES,
     })
+}
+
+/// Threads that read: all cores but the writer's, which most runs wait for and which others would share with it. Those that
+/// ask for keys of signatures wait themselves, and may be as many as there are cores.
+fn readers(asks: bool) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if asks { cores } else { cores.saturating_sub(1).max(1) }
 }
 
 /// Whoever checks the signatures of mail, as the configuration says.
