@@ -1,6 +1,7 @@
 //! What grows with the database and what does not: from ten thousand record rows to fifty million, all of three years, the
 //! space a row takes, how fast more are kept, and how long questions about a week take. `make bench` goes to a million,
-//! `make bench-full` to fifty million (5 GB of disk, 20 minutes) and draws docs/growth.svg.
+//! `make bench-full` to fifty million (5 GB of disk, 20 minutes) and draws docs/growth.svg; `--calm` has a thousand sending
+//! addresses in all, where the world else has new forgers every day.
 //!
 //! A database is filled with bare statements and the store's own daily sums, which gives the tables that reading the same
 //! reports would; what is measured runs through the binary.
@@ -56,7 +57,8 @@ fn main() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("growth");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(dir.join("more")).expect("target/tmp/growth");
-    let world = World::new();
+    let calm = arguments.iter().any(|argument| argument == "--calm");
+    let world = if calm { World::calm() } else { World::new() };
     let more = more(&world, &dir.join("more"));
     println!(
         "{:>11} {:>6} {:>10} {:>10} {:>6}  {:>22} {:>22} {:>22}",

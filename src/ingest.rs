@@ -19,11 +19,14 @@ use crate::source::{self, Fate, Message, Origin, Source, Taken};
 use crate::store::{self, Arrival, Content, Kept, Ours, Outcome, Store};
 
 /// Bytes of messages, and of the records read in them, that may be under way between source and database. One larger message is let through alone.
-const BYTES_UNDER_WAY: u64 = 24 << 20;
+const BYTES_UNDER_WAY: u64 = 10 << 20;
 /// Records of one message that are held once as much is under way as may be; what is longer is read twice.
 const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
-/// Messages that may be under way.
-const MESSAGES_UNDER_WAY: usize = 1024;
+/// Messages that may wait to be read: as many as one command of IMAP brings and more, so that the next one is asked for while they
+/// are read.
+const MESSAGES_TAKEN: usize = 3000;
+/// Messages that may wait to be kept; what was read in one may be many times its bytes.
+const MESSAGES_READ: usize = 1024;
 /// A batch is committed at this many messages, unless told otherwise: each commit writes every page that its messages touched,
 /// and with keys as random as digests and people's addresses few messages share one,
 pub const BATCH_MESSAGES: usize = 4000;
@@ -199,8 +202,8 @@ pub fn run(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> (Tally, Result<(), Error>) {
-    let (to_readers, jobs) = bounded::<Job>(MESSAGES_UNDER_WAY);
-    let (to_writer, done) = bounded::<Done>(MESSAGES_UNDER_WAY);
+    let (to_readers, jobs) = bounded::<Job>(MESSAGES_TAKEN);
+    let (to_writer, done) = bounded::<Done>(MESSAGES_READ);
     let (to_source, settled) = unbounded::<Vec<(Origin, Fate)>>();
     let (to_confirm, confirmed) = unbounded::<Vec<Origin>>();
     let gate = Gate::default();

@@ -263,8 +263,10 @@ fn mail_domain(text: &str) -> Result<String, Fault> {
     }
     let name = domain(text).ok_or(Fault::Domain)?;
     let (_, tld) = name.rsplit_once('.').ok_or(Fault::Domain)?;
-    let hyphens = name.split('.').any(|label| label.starts_with('-') || label.ends_with('-'));
-    if hyphens || name.contains('_') || tld.bytes().all(|b| b.is_ascii_digit()) || text.ends_with('.') {
+    let bytes = name.as_bytes();
+    let hyphens =
+        bytes.starts_with(b"-") || bytes.ends_with(b"-") || bytes.windows(2).any(|pair| pair == b".-" || pair == b"-.");
+    if hyphens || bytes.contains(&b'_') || tld.bytes().all(|b| b.is_ascii_digit()) || text.ends_with('.') {
         return Err(Fault::Domain);
     }
     Ok(name)

@@ -41,6 +41,9 @@ pub(super) fn without_comments(text: &str) -> Cow<'_, str> {
 
 /// Splits at `separator` outside quoted strings and angle brackets. Comments must be gone already.
 pub(super) fn split_outside_quotes(text: &str, separator: u8) -> Vec<&str> {
+    if memchr::memchr(separator, text.as_bytes()).is_none() {
+        return vec![text];
+    }
     split_outside(text, |byte| byte == separator)
 }
 

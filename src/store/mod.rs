@@ -329,7 +329,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Pages that SQLite holds, in KiB: those of the indexes with random keys that the messages of a batch touch.
-const CACHE_KIB: i32 = 32_000;
+const CACHE_KIB: i32 = 20_000;
 /// The same while there is a report too long to be held, which needs memory of its own and whose rows lie side by side.
 const CACHE_BESIDE_LONG_KIB: i32 = 12_000;
 

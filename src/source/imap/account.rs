@@ -114,7 +114,7 @@ impl Default for Bounds {
         Bounds {
             message_bytes: 32 << 20,
             // Each command costs a round trip in which nothing comes.
-            batch_messages: 1000,
+            batch_messages: 2000,
             batch_bytes: 8 << 20,
             run_messages: 100_000,
             run_bytes: 2 << 30,
