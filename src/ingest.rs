@@ -202,6 +202,7 @@ pub fn run(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> (Tally, Result<(), Error>) {
+    store.leave_memory(source.held_kib());
     let (to_readers, jobs) = bounded::<Job>(MESSAGES_TAKEN);
     let (to_writer, done) = bounded::<Done>(MESSAGES_READ);
     let (to_source, settled) = unbounded::<Vec<(Origin, Fate)>>();

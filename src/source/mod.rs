@@ -147,6 +147,11 @@ pub trait Source {
     fn remaining(&self) -> Option<u64> {
         None
     }
+
+    /// About how many KiB it holds at most beside the messages that it has handed out: the database holds so much less.
+    fn held_kib(&self) -> i32 {
+        0
+    }
 }
 
 /// A wish to end, handed to whatever waits: everything that waits looks at it several times a second. The looks are

@@ -96,7 +96,7 @@ impl Store {
     /// # Errors
     /// Those of SQLite; busy if something else writes to the file.
     pub fn begin(&mut self) -> Result<(), Error> {
-        let begin = super::set_cache(&self.connection, super::CACHE_KIB)
+        let begin = super::set_cache(&self.connection, self.cache_kib)
             .and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
         begin.map_err(|source| self.error(source))
     }

@@ -162,6 +162,8 @@ pub struct Store {
     /// What deciding needs to know, loaded when it is needed first.
     known: Option<knowledge::Knowledge>,
     batch: batch::Batch,
+    /// Pages that SQLite holds in a batch without a long report, in KiB.
+    cache_kib: i32,
     /// Kept open for its lock: the kernel lets go of it whatever happens to the process.
     _lock: File,
 }
@@ -201,8 +203,14 @@ impl Store {
             untaken: None,
             known: None,
             batch: batch::Batch::default(),
+            cache_kib: CACHE_KIB,
             _lock: lock,
         })
+    }
+
+    /// Holds so many KiB less from the next batch on than it would: somebody else needs them.
+    pub fn leave_memory(&mut self, kib: i32) {
+        self.cache_kib = CACHE_KIB.saturating_sub(kib).max(CACHE_BESIDE_LONG_KIB);
     }
 
     fn error(&self, source: rusqlite::Error) -> Error {
@@ -329,7 +337,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Pages that SQLite holds, in KiB: those of the indexes with random keys that the messages of a batch touch.
-const CACHE_KIB: i32 = 20_000;
+const CACHE_KIB: i32 = 32_000;
 /// The same while there is a report too long to be held, which needs memory of its own and whose rows lie side by side.
 const CACHE_BESIDE_LONG_KIB: i32 = 12_000;
 

@@ -615,6 +615,11 @@ impl ImapSource {
 }
 
 impl Source for ImapSource {
+    /// The answer to a command, and the messages that are made of it.
+    fn held_kib(&self) -> i32 {
+        12_000
+    }
+
     fn next(&mut self) -> Result<Option<Taken>, Error> {
         loop {
             if let Some(taken) = self.ready.pop_front() {
