@@ -525,7 +525,8 @@ impl Writer<'_> {
     }
 
     fn commit_if_due(&mut self) -> Result<(), store::Error> {
-        let old = self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
+        // What a dry run gives up is not recognized when it comes again, so it does so as seldom as may be.
+        let old = !self.options.dry_run && self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
         if old || self.batch.len() >= self.options.batch_messages || self.batch_records >= BATCH_RECORDS {
             return self.commit();
         }
