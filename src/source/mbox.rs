@@ -94,7 +94,7 @@ impl Place {
             // Few lines are in such a header; of the others nothing more is asked.
             let describes = line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"content-"));
             self.has_content_field |= describes;
-            self.in_part_header = is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t");
+            self.in_part_header = !is_empty && (is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t"));
         }
     }
 }
@@ -226,6 +226,16 @@ mod tests {
             found.push((piece.index, piece.is_last, text));
         }
         found
+    }
+
+    #[test]
+    fn a_line_of_white_space_ends_the_header_of_a_part() {
+        let first = "Subject: one\n\n--b\nContent-Type: text/plain\n \n";
+        let mbox =
+            format!("From a@b Wed Jul  2 01:02:03 2025\n{first}\nFrom a@b Wed Jul  2 01:02:03 2025\nSubject: two\n\n");
+        let found = pieces(&mbox, 1000);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].2.as_deref(), Ok(first));
     }
 
     #[test]

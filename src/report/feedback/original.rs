@@ -145,7 +145,8 @@ fn unfolded(value: &str) -> String {
 
 /// Encoded words decoded (RFC 2047).
 pub(in crate::report) fn decoded(value: &str) -> String {
-    if !value.contains("=?") && memchr::memchr2(b'\r', b'\n', value.as_bytes()).is_none() {
+    let plain = !value.contains("=?") && value.trim() == value;
+    if plain && memchr::memchr2(b'\r', b'\n', value.as_bytes()).is_none() {
         return without_nul(value);
     }
     let field = [b"Subject: ", value.as_bytes()].concat();
