@@ -42,7 +42,8 @@ pub struct Options {
     pub reading: reading::Settings,
     /// What deciding about complaints needs.
     pub ours: Ours,
-    /// Threads that read; at least one.
+    /// Threads that read. 0: the writer does, where there is one core. What was read is then given back by the thread that took
+    /// the memory, and while it is in the processor's caches.
     pub readers: usize,
     /// Now, seconds since the epoch.
     pub now: i64,
@@ -211,8 +212,8 @@ pub fn run(
     let remaining = Mutex::new(None);
     thread::scope(|scope| {
         // One reader is enough, where there can be no more.
-        let mut reading = Err(std::io::Error::other("none asked for"));
-        for _ in 0..options.readers.max(1) {
+        let mut reading = if options.readers == 0 { Ok(()) } else { Err(std::io::Error::other("none was started")) };
+        for _ in 0..options.readers {
             let (jobs, to_writer) = (jobs.clone(), to_writer.clone());
             let gate = &gate;
             let work = move || read_all(&jobs, &to_writer, options, gate);
@@ -221,7 +222,12 @@ pub fn run(
                 Err(error) => reading = reading.or(Err(error)),
             }
         }
-        drop((jobs, to_writer));
+        drop(to_writer);
+        let jobs = (options.readers == 0).then_some(jobs);
+        let next = |most: Duration| match &jobs {
+            Some(jobs) => jobs.recv_timeout(most).map(|job| read(job, options, &gate)),
+            None => done.recv_timeout(most),
+        };
         let mut taker = Taker { source, to_readers, settled, to_confirm, gate: &gate, remaining: &remaining, stop };
         let taking = reading.and_then(|()| thread::Builder::new().spawn_scoped(scope, move || taker.run()));
         let taking = match taking {
@@ -239,14 +245,14 @@ pub fn run(
             to_source,
             gate: &gate,
         };
-        let kept = writer.run(&done, &remaining, observer);
+        let kept = writer.run(&next, &remaining, observer);
         if kept.is_err() {
             // Let everybody upstream run into closed doors instead of waiting for ever.
             gate.open_for_good();
         }
         let tally = writer.committed.clone();
         let Writer { store, to_source, .. } = writer;
-        drop(done);
+        drop((jobs, done));
         drop(to_source);
         let taken = taking.join().unwrap_or_else(|_| {
             let reason = "the reader of this source failed: a bug in dmarcdb".to_owned();
@@ -389,24 +395,29 @@ impl Taker<'_> {
 }
 
 fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, options: &Options, gate: &Gate) {
-    for Job { number, taken, mut weight } in jobs {
-        let (origin, received_at, content) = match taken {
-            Taken::Refused { origin, bytes, refusal } => (origin, None, Content::Refused { bytes, refused: refusal }),
-            Taken::Message(Message { origin, bytes, received_at }) => {
-                let sha256 = Sha256::digest(&bytes).into();
-                let name = file_name(&origin);
-                let held_bytes = if gate.is_full() { HELD_BYTES_WHEN_FULL } else { reading::HELD_BYTES };
-                let reading = Box::new(read_verified(&bytes, name.as_deref(), options, held_bytes));
-                let held_bytes = reading.held_bytes as u64;
-                gate.add(held_bytes);
-                weight += held_bytes;
-                (origin, received_at, Content::Read { bytes, sha256, name, reading })
-            }
-        };
-        if to_writer.send(Done { number, weight, origin, received_at, content }).is_err() {
+    for job in jobs {
+        if to_writer.send(read(job, options, gate)).is_err() {
             return;
         }
     }
+}
+
+fn read(job: Job, options: &Options, gate: &Gate) -> Done {
+    let Job { number, taken, mut weight } = job;
+    let (origin, received_at, content) = match taken {
+        Taken::Refused { origin, bytes, refusal } => (origin, None, Content::Refused { bytes, refused: refusal }),
+        Taken::Message(Message { origin, bytes, received_at }) => {
+            let sha256 = Sha256::digest(&bytes).into();
+            let name = file_name(&origin);
+            let held_bytes = if gate.is_full() { HELD_BYTES_WHEN_FULL } else { reading::HELD_BYTES };
+            let reading = Box::new(read_verified(&bytes, name.as_deref(), options, held_bytes));
+            let held_bytes = reading.held_bytes as u64;
+            gate.add(held_bytes);
+            weight += held_bytes;
+            (origin, received_at, Content::Read { bytes, sha256, name, reading })
+        }
+    };
+    Done { number, weight, origin, received_at, content }
 }
 
 /// Reads a message and has its signatures checked, as `options` say.
@@ -461,11 +472,11 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn run(
         &mut self,
-        done: &Receiver<Done>,
+        next: &dyn Fn(Duration) -> Result<Done, RecvTimeoutError>,
         remaining: &Mutex<Option<u64>>,
         observer: &mut dyn Observer,
     ) -> Result<(), store::Error> {
-        let result = self.keep_all(done, remaining, observer).and_then(|()| self.commit());
+        let result = self.keep_all(next, remaining, observer).and_then(|()| self.commit());
         if result.is_err() {
             self.store.abandon();
         }
@@ -474,14 +485,14 @@ impl Writer<'_> {
 
     fn keep_all(
         &mut self,
-        done: &Receiver<Done>,
+        next: &dyn Fn(Duration) -> Result<Done, RecvTimeoutError>,
         remaining: &Mutex<Option<u64>>,
         observer: &mut dyn Observer,
     ) -> Result<(), store::Error> {
         let mut waiting = BTreeMap::new();
-        let mut next = 0;
+        let mut due = 0;
         loop {
-            match done.recv_timeout(BATCH_AGE) {
+            match next(BATCH_AGE) {
                 Ok(done) => waiting.insert(done.number, done),
                 Err(RecvTimeoutError::Timeout) => {
                     self.commit()?;
@@ -489,8 +500,8 @@ impl Writer<'_> {
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
-            while let Some(done) = waiting.remove(&next) {
-                next += 1;
+            while let Some(done) = waiting.remove(&due) {
+                due += 1;
                 let weight = done.weight;
                 let origin = done.origin.clone();
                 let kept = self.keep(done.origin, done.received_at, done.content)?;

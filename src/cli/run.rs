@@ -222,11 +222,11 @@ pub fn options(context: &Context, config: &Config, dry_run: bool) -> Result<Opti
     })
 }
 
-/// Threads that read: all cores but the writer's, which most runs wait for and which others would share with it. Those that
-/// ask for keys of signatures wait themselves, and may be as many as there are cores.
+/// Threads that read: all cores but the writer's, which most runs wait for and which others would share with it; none where
+/// that is the only one. Those that ask for keys of signatures wait themselves, and may be as many as there are cores.
 fn readers(asks: bool) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if asks { cores } else { cores.saturating_sub(1).max(1) }
+    if asks { cores } else { cores.saturating_sub(1) }
 }
 
 /// Whoever checks the signatures of mail, as the configuration says.

@@ -74,7 +74,7 @@ fn one_thread_and_one_message_at_a_time_give_the_same_database() {
     }
     let paths = [Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/mail"), place.path("in")];
     let plain = database(&place, &paths, 1, 1);
-    for (readers, batch_messages) in [(4, BATCH_MESSAGES), (8, 3), (1, BATCH_MESSAGES)] {
+    for (readers, batch_messages) in [(4, BATCH_MESSAGES), (8, 3), (1, BATCH_MESSAGES), (0, BATCH_MESSAGES)] {
         let other = database(&place, &paths, readers, batch_messages);
         assert_eq!(other.len(), plain.len(), "{readers} threads, batches of {batch_messages}");
         for (other, plain) in other.iter().zip(&plain) {
