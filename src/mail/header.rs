@@ -1,5 +1,7 @@
 //! Header fields (RFC 5322, section 2.2), read around what mailers get wrong in them.
 
+use std::borrow::Cow;
+
 use super::line::{Line, Lines};
 use super::{Header, Raw};
 use crate::limits::Limits;
@@ -7,6 +9,9 @@ use crate::problem::{Code, Refusal};
 
 /// Most fields of one header block; 69 is the most seen in real reports.
 const FIELDS: usize = 2048;
+
+/// Fields that a header block has room for from the start: as many as most have.
+const USUAL_FIELDS: usize = 12;
 
 /// Longest field name that is taken for one.
 const NAME_BYTES: usize = 128;
@@ -87,16 +92,20 @@ fn keep<'a>(source: &Raw<'a>, field: Option<Field>, block: &mut Block<'a>, limit
     if block.fields.len() >= FIELDS {
         return Err(Refusal::new(Code::Headers, format!("more than {FIELDS} header fields in one block")));
     }
-    let start = name.start;
-    let name = source.text(name);
     if value.len() > limits.header_field_bytes {
+        let start = name.start;
+        let name = source.text(name.clone());
         if is_deciding(&name) {
             return Err(too_long(format!("header field at byte {start}"), limits.header_field_bytes));
         }
         value.end = value.start;
         block.omitted.get_or_insert_with(|| name.to_string());
     }
-    block.fields.push(Header { name, value: source.text(value) });
+    if block.fields.is_empty() {
+        block.fields.reserve(USUAL_FIELDS);
+    }
+    let (name, value) = source.texts(name, value);
+    block.fields.push(Header { name, value });
     Ok(())
 }
 
@@ -112,9 +121,9 @@ fn name_length(content: &[u8]) -> Option<usize> {
     is_field.then_some(length)
 }
 
-/// Of the characters RFC 5322 allows, those that names are made of. Brackets and quotes would make fields of XML and
-/// JSON.
-fn is_name(byte: u8) -> bool {
+/// Of the characters RFC 5322 allows, those that names are made of; those of the tokens of RFC 2045, too. Brackets and quotes
+/// would make fields of XML and JSON.
+pub(super) fn is_name(byte: u8) -> bool {
     NAME[usize::from(byte)]
 }
 
@@ -262,10 +271,10 @@ fn starts_with_x(name: &[u8]) -> bool {
 
 /// A value on one line: folds are taken out, white space at the ends too (RFC 5322, section 2.2.3). U+FFFD stands for
 /// NUL, where readers of a database would cut the text.
-pub(super) fn unfold(value: &str) -> String {
+pub(super) fn unfold(value: &str) -> Cow<'_, str> {
     let value = value.trim();
-    if !value.contains(['\r', '\n', '\0']) {
-        return value.to_owned();
+    if memchr::memchr3(b'\r', b'\n', b'\0', value.as_bytes()).is_none() {
+        return Cow::Borrowed(value);
     }
     let value = &value.replace('\0', "\u{fffd}");
     let mut out = String::with_capacity(value.len());
@@ -276,7 +285,7 @@ pub(super) fn unfold(value: &str) -> String {
         }
         out.push_str(line);
     }
-    out
+    Cow::Owned(out)
 }
 
 /// A value with its encoded words decoded (RFC 2047). The decoder takes quadratic time: give it bounded fields.

@@ -96,12 +96,12 @@ impl<'a> Entity<'a> {
 
     /// The first field of this name (any case), unfolded and trimmed, not decoded.
     pub fn header(&self, name: &str) -> Option<String> {
-        self.named(name).next().map(|field| header::unfold(&field.value))
+        self.named(name).next().map(|field| header::unfold(&field.value).into_owned())
     }
 
     /// Every field of this name, unfolded and trimmed, in order.
     pub fn headers_named(&self, name: &str) -> Vec<String> {
-        self.named(name).map(|field| header::unfold(&field.value)).collect()
+        self.named(name).map(|field| header::unfold(&field.value).into_owned()).collect()
     }
 
     /// The first field of this name, unfolded, with encoded words decoded (RFC 2047).

@@ -45,6 +45,18 @@ impl<'a> Raw<'a> {
             owned => Cow::Owned(lossy(&owned).into_owned()),
         }
     }
+
+    /// Two parts of these bytes as text, the one before the other: together, because most are short.
+    pub(super) fn texts(&self, first: Range<usize>, second: Range<usize>) -> (Cow<'a, str>, Cow<'a, str>) {
+        if let Raw::Borrowed(bytes) = self
+            && let Some(both) = bytes.get(first.start..second.end)
+            && let Ok(both) = std::str::from_utf8(both)
+            && let (Some(one), Some(other)) = (both.get(..first.len()), both.get(second.start - first.start..))
+        {
+            return (Cow::Borrowed(one), Cow::Borrowed(other));
+        }
+        (self.text(first), self.text(second))
+    }
 }
 
 /// Text, with U+FFFD in place of what is not UTF-8: as `String::from_utf8_lossy`, which is slow where nothing is wrong.

@@ -280,7 +280,8 @@ fn entity<'a>(headers: Vec<Header<'a>>, path: String, parent: Option<usize>, dig
         None => (None, Vec::new()),
     };
     let default = if digest { "message/rfc822" } else { "text/plain" };
-    let transfer_encoding = value("content-transfer-encoding").map(|value| token(&value)).unwrap_or_default();
+    let transfer_encoding =
+        value("content-transfer-encoding").map(|value| token(&value).to_ascii_lowercase()).unwrap_or_default();
     let file_name = value("content-disposition")
         .and_then(|value| parameter(&content_type(&value).1, "filename"))
         .or_else(|| parameter(&parameters, "name"))
@@ -304,27 +305,58 @@ fn content_type(value: &str) -> (Option<String>, Vec<(String, String)>) {
     let media_type = |text: &str| {
         let (kind, subtype) = text.split_once('/').unwrap_or_default();
         let (kind, subtype) = (token(kind), token(subtype));
-        (!kind.is_empty() && !subtype.is_empty()).then(|| format!("{kind}/{subtype}"))
+        (!kind.is_empty() && !subtype.is_empty()).then(|| [kind, "/", subtype].concat().to_ascii_lowercase())
     };
-    if !value.contains(';') {
+    let Some((before, parameters)) = value.split_once(';') else {
         return (media_type(value), Vec::new());
+    };
+    if value.is_ascii()
+        && !before.contains('"')
+        && let Some(parameters) = plain_parameters(parameters)
+    {
+        return (media_type(before), parameters);
     }
     let parsed = mailparse::parse_content_type(value);
-    let media_type = media_type(&parsed.mimetype);
-    // A quote that is never closed stays in the value.
-    let unquote = |value: String| match value.strip_prefix('"') {
-        Some(value) => value.trim_end_matches('"').to_owned(),
-        None => value,
-    };
-    (media_type, parsed.params.into_iter().map(|(name, value)| (name, unquote(value))).collect())
+    (media_type(&parsed.mimetype), parsed.params.into_iter().map(|(name, value)| (name, closed(value))).collect())
 }
 
-/// The token a value begins with, in lower case.
-fn token(value: &str) -> String {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+/// A quote that is never closed stays in a value.
+fn closed(value: String) -> String {
+    match value.strip_prefix('"') {
+        Some(value) => value.trim_end_matches('"').to_owned(),
+        None => value,
+    }
+}
+
+/// Parameters that are all `name=token` or `name="text"`, by name, as nearly all are: what mailparse makes of them. `None`
+/// where there is anything else, or an asterisk, which makes parameters of RFC 2231.
+fn plain_parameters(text: &str) -> Option<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    let mut rest = text.trim_ascii();
+    while !rest.is_empty() {
+        let (name, value) = rest.split_once('=')?;
+        let value = value.trim_ascii_start();
+        let (value, after) = match value.strip_prefix('"') {
+            Some(value) => value.split_once('"').filter(|(value, _)| !value.contains('\\'))?,
+            None => value.split_at(token(value).len()),
+        };
+        let name = name.trim_ascii();
+        if name.is_empty() || token(name) != name || name.contains('*') {
+            return None;
+        }
+        found.push((name.to_ascii_lowercase(), value.to_owned()));
+        let after = after.trim_ascii_start();
+        rest = if after.is_empty() { after } else { after.strip_prefix(';')?.trim_ascii_start() };
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found.is_sorted_by(|(one, _), (other, _)| one < other).then_some(found)
+}
+
+/// The token a value begins with.
+fn token(value: &str) -> &str {
     let value = value.trim();
-    let length = value.bytes().take_while(is_token).count();
-    value.get(..length).unwrap_or_default().to_ascii_lowercase()
+    let length = value.bytes().take_while(|&byte| header::is_name(byte)).count();
+    value.get(..length).unwrap_or_default()
 }
 
 fn parameter(parameters: &[(String, String)], name: &str) -> Option<String> {
@@ -437,4 +469,50 @@ fn in_order(entities: Vec<Entity<'_>>) -> Vec<Entity<'_>> {
         entity.parent = entity.parent.and_then(|parent| position.get(parent).copied());
     }
     sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{closed, content_type, plain_parameters};
+
+    #[test]
+    fn plain_parameters_are_read_as_any_other() {
+        let check = |value: &str, is_plain: bool| {
+            let (_, parameters) = value.split_once(';').expect("parameters");
+            assert_eq!(plain_parameters(parameters).is_some(), is_plain, "{value}");
+            let library = mailparse::parse_content_type(value).params;
+            let library: Vec<_> = library.into_iter().map(|(name, value)| (name, closed(value))).collect();
+            assert_eq!(content_type(value).1, library, "{value}");
+        };
+        check("a/b; boundary=x", true);
+        check("a/b;boundary=\"----=_Part 1;2\" ; Report-Type = feedback-report ;", true);
+        check("a/b; z=1; y=\" 2 \"; X=", true);
+        check("a/b;", true);
+        check("a/b; name=x; name=y", false);
+        check("a/b; name*0=x; name*1=y", false);
+        check("a/b; name*=utf-8''%C3%A9", false);
+        check("a/b; name=\"a\\\"b\"; c=d", false);
+        check("a/b; name=\"a; c=d", false);
+        check("a/b; name=\"a\"b; c=d", false);
+        check("a/b; name=a b; c=d", false);
+        check("a/b; name=----=_Part; c=d", false);
+        check("a/b; flag; c=d", false);
+        check("a/b;; c=d", false);
+        check("a/b; =d", false);
+        check("a/b; c=\u{b}d", false);
+        check("a/b; \u{b}c=d", false);
+    }
+
+    #[test]
+    fn media_types() {
+        let check =
+            |value: &str, expected: Option<&str>| assert_eq!(content_type(value).0.as_deref(), expected, "{value}");
+        check("Text/Plain", Some("text/plain"));
+        check(" text / plain ; charset=x", Some("text/plain"));
+        check("text/plain junk; charset=x", Some("text/plain"));
+        check("text/\"a;b\"; charset=x", None);
+        check("text", None);
+        check("text/; charset=x", None);
+        check("te\u{212a}t/plain; charset=x", Some("tekt/plain"));
+    }
 }

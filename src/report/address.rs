@@ -114,11 +114,11 @@ impl Address {
             Some((kind, rest)) if kind.eq_ignore_ascii_case("rfc822;") => rest.trim(),
             _ => text,
         };
-        let pieces: Vec<&str> = split_outside_quotes(text, b',').into_iter().filter(|p| !p.trim().is_empty()).collect();
-        match pieces[..] {
-            [] => Err(Fault::Empty),
-            [one] => mailbox(one).1,
-            _ => Err(Fault::Several),
+        let mut pieces = split_outside_quotes(text, b',').filter(|piece| !piece.trim().is_empty());
+        match (pieces.next(), pieces.next()) {
+            (None, _) => Err(Fault::Empty),
+            (Some(one), None) => mailbox(one).1,
+            (Some(_), Some(_)) => Err(Fault::Several),
         }
     }
 
@@ -139,11 +139,11 @@ impl Address {
 
     /// What this stands for, when it is not a person's address.
     pub fn placeholder(&self) -> Option<Placeholder> {
-        let local = unquoted(&self.local).to_ascii_lowercase();
-        if is_digest(&unquoted(&self.local)) || local == "hashed" {
+        let local = unquoted(&self.local);
+        if is_digest(&local) || local.eq_ignore_ascii_case("hashed") {
             return Some(Placeholder::Hashed);
         }
-        let masked = local.contains('*') || local.bytes().all(|b| b == b'x');
+        let masked = local.contains('*') || local.bytes().all(|b| matches!(b, b'x' | b'X'));
         let tld = self.domain.rsplit('.').next().unwrap_or_default();
         let nowhere = matches!(tld, "invalid" | "xxx");
         (masked || nowhere || says_redacted(&local)).then_some(Placeholder::Redacted)
@@ -158,12 +158,19 @@ impl fmt::Display for Address {
 
 /// Whether a text says that something was taken out: `redacted`, `Undisclosed Recipients`, `[removed]`, ….
 pub fn says_redacted(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["redacted", "undisclosed", "anonymized", "anonymised"].iter().any(|word| text.contains(word))
-        || matches!(
-            text.trim_matches(|c: char| !c.is_ascii_alphanumeric()),
-            "hidden" | "removed" | "masked" | "private"
-        )
+    const WITHIN: [&str; 4] = ["redacted", "undisclosed", "anonymized", "anonymised"];
+    const ALONE: [&str; 4] = ["hidden", "removed", "masked", "private"];
+    let bytes = text.as_bytes();
+    // All of the first end in d, which few texts have.
+    let ends_word = |at: usize| {
+        let start = |word: &str| (at + 1).checked_sub(word.len());
+        WITHIN.iter().any(|word| start(word).is_some_and(|s| bytes[s..=at].eq_ignore_ascii_case(word.as_bytes())))
+    };
+    if memchr::memchr2_iter(b'd', b'D', bytes).any(ends_word) {
+        return true;
+    }
+    let bare = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    ALONE.iter().any(|word| bare.eq_ignore_ascii_case(word))
 }
 
 /// Whether a text looks like a digest in place of a local part: hexadecimal of a usual length, or the 28 characters of
@@ -262,14 +269,24 @@ fn mail_domain(text: &str) -> Result<String, Fault> {
         return if known { Ok(text.to_ascii_lowercase()) } else { Err(Fault::Domain) };
     }
     let name = domain(text).ok_or(Fault::Domain)?;
-    let (_, tld) = name.rsplit_once('.').ok_or(Fault::Domain)?;
-    let bytes = name.as_bytes();
-    let hyphens =
-        bytes.starts_with(b"-") || bytes.ends_with(b"-") || bytes.windows(2).any(|pair| pair == b".-" || pair == b"-.");
-    if hyphens || bytes.contains(&b'_') || tld.bytes().all(|b| b.is_ascii_digit()) || text.ends_with('.') {
-        return Err(Fault::Domain);
+    if is_host_name(&name) && !text.ends_with('.') { Ok(name) } else { Err(Fault::Domain) }
+}
+
+/// Whether a canonical name is one that mail may go to: it has a dot, no label begins or ends with a hyphen, none has an
+/// underscore, and the last is no number.
+fn is_host_name(name: &str) -> bool {
+    let (mut before, mut has_dot, mut is_number) = (b'.', false, true);
+    for byte in name.bytes() {
+        match byte {
+            b'_' => return false,
+            b'-' if before == b'.' => return false,
+            b'.' if before == b'-' => return false,
+            b'.' => (has_dot, is_number) = (true, true),
+            _ => is_number &= byte.is_ascii_digit(),
+        }
+        before = byte;
     }
-    Ok(name)
+    has_dot && !is_number && before != b'-'
 }
 
 /// Display name and address of one mailbox.
@@ -279,7 +296,7 @@ fn mailbox(text: &str) -> (Option<String>, Result<Address, Fault>) {
         return (None, Address::parse(text));
     };
     let name = unquoted(&text[..open]);
-    let name = (!name.is_empty()).then_some(name);
+    let name = (!name.is_empty()).then(|| name.into_owned());
     let rest = &text[open + 1..];
     let Some(close) = find_unquoted(rest, b'>') else {
         return (name, Err(Fault::Form));
@@ -303,8 +320,9 @@ fn group_member(text: &str) -> &str {
 
 /// Where an ASCII character stands outside quoted strings.
 fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
+    let first = memchr::memchr3(wanted, b'"', b'\\', text.as_bytes())?;
     let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in text.bytes().enumerate() {
+    for (at, byte) in text.bytes().enumerate().skip(first) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
@@ -321,8 +339,9 @@ fn split_at_sign(text: &str) -> Result<(&str, &str), Fault> {
         let at = find_unquoted(text, b'@').ok_or(Fault::Form)?;
         return Ok((&text[..at], &text[at + 1..]));
     }
-    let (local, domain) = text.rsplit_once('@').ok_or(Fault::Form)?;
-    if local.contains('@') {
+    let at = memchr::memchr(b'@', text.as_bytes()).ok_or(Fault::Form)?;
+    let (local, domain) = (&text[..at], &text[at + 1..]);
+    if memchr::memchr(b'@', domain.as_bytes()).is_some() {
         return Err(Fault::Several);
     }
     Ok((local, domain))
@@ -335,10 +354,40 @@ fn check_local(local: &str) -> Result<(), Fault> {
     let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let valid = match quoted {
         Some(content) => is_quoted_content(content),
-        None => local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext)),
+        None => is_dot_atom(local),
     };
     if valid { Ok(()) } else { Err(Fault::Local) }
 }
+
+fn is_dot_atom(local: &str) -> bool {
+    if !local.is_ascii() {
+        return local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
+    }
+    let mut before = b'.';
+    let fits = local.bytes().all(|byte| {
+        let fits = if byte == b'.' { before != b'.' } else { ATEXT[usize::from(byte)] };
+        before = byte;
+        fits
+    });
+    fits && before != b'.'
+}
+
+/// The characters of atoms below 128 (RFC 5322, section 3.2.3), asked of every byte of every local part.
+const ATEXT: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"!#$%&'*+-/=?^_`{|}~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    let mut byte = 0;
+    while byte < 128u8 {
+        table[byte as usize] |= byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 fn is_quoted_content(content: &str) -> bool {
     let mut chars = content.chars();
@@ -353,13 +402,14 @@ fn is_quoted_content(content: &str) -> bool {
 }
 
 fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_whitespace())
+    u8::try_from(c).is_ok_and(|byte| ATEXT[usize::from(byte)]) || (!c.is_ascii() && !c.is_whitespace())
 }
 
 /// Control characters, and the invisible or direction-changing ones that make one address look like another.
 fn has_unprintable(text: &str) -> bool {
     if text.is_ascii() {
-        return text.bytes().any(|byte| byte.is_ascii_control());
+        // All of them are looked at, which takes less than to stop.
+        return text.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
     }
     text.chars().any(|c| {
         c.is_control()

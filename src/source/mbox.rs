@@ -1,9 +1,12 @@
 //! Messages out of an mbox (RFC 4155), one after the other, each in bounded memory.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 /// Longest piece of a line that is looked at; the rest of a longer line is passed through.
-const LINE_BYTES: u64 = 8 << 10;
+const LINE_BYTES: usize = 8 << 10;
+
+/// Room for a message from the start: as much as most complaints take.
+const USUAL_BYTES: usize = 2 << 10;
 
 /// A message of an mbox, without its `From ` line and without the empty line that ends it.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +49,8 @@ impl<R: BufRead> Mbox<R> {
         if self.ended {
             return Ok(None);
         }
-        let mut message = Gathered { bytes: Vec::new(), length: 0, empty_line: 0, limit: self.message_bytes };
+        let bytes = Vec::with_capacity(USUAL_BYTES);
+        let mut message = Gathered { bytes, length: 0, empty_line: 0, limit: self.message_bytes };
         let mut place = Place::default();
         self.ended = true;
         while let Some(line) = self.lines.next()? {
@@ -158,7 +162,20 @@ impl<R: BufRead> Lines<R> {
     fn read(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = std::mem::take(&mut self.spare);
         bytes.clear();
-        (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut bytes)?;
+        while bytes.len() < LINE_BYTES {
+            let ahead = match self.reader.fill_buf() {
+                Ok(ahead) => &ahead[..ahead.len().min(LINE_BYTES - bytes.len())],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let end = memchr::memchr(b'\n', ahead);
+            let length = end.map_or(ahead.len(), |at| at + 1);
+            bytes.extend_from_slice(&ahead[..length]);
+            self.reader.consume(length);
+            if end.is_some() || length == 0 {
+                break;
+            }
+        }
         let line = Line { is_begun: !self.goes_on, bytes };
         self.goes_on = !line.bytes.ends_with(b"\n");
         Ok((!line.bytes.is_empty()).then_some(line))

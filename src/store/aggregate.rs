@@ -128,6 +128,9 @@ pub fn insert_head(
 
 /// Adds the warnings of a report or complaint.
 pub fn insert_warnings(connection: &Connection, of: Of, warnings: &[Warning]) -> rusqlite::Result<()> {
+    if warnings.is_empty() {
+        return Ok(());
+    }
     let (report, complaint, bounce) = match of {
         Of::Report(id) => (Some(id), None, None),
         Of::Complaint(id) => (None, Some(id), None),

@@ -1,9 +1,9 @@
 //! Keeps complaints, and what follows from them for the people they are about.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::aggregate::{Of, insert_warnings};
@@ -70,23 +70,24 @@ fn identity(complaint: &Complaint) -> [u8; 16] {
         complaint.recipients.iter().filter_map(|person| person.address.as_deref()).map(address::folded).collect();
     people.sort_unstable();
     people.dedup();
+    let kind = complaint.feedback_type.as_str();
     let content = match &complaint.message_id {
-        Some(message_id) if !people.is_empty() => json!(["mail", complaint.feedback_type.as_str(), message_id, people]),
-        message_id => json!([
+        Some(message_id) if !people.is_empty() => json_of(&("mail", kind, message_id, people)),
+        message_id => json_of(&(
             "fields",
-            complaint.feedback_type.as_str(),
+            kind,
             message_id,
             people,
-            complaint.fields,
+            &complaint.fields,
             complaint.source_ip.map(|ip| ip.to_string()),
             complaint.arrived_at,
             complaint.sent_at,
-            complaint.subject,
+            &complaint.subject,
             complaint.recipients.iter().map(|person| person.spelled.as_str()).collect::<Vec<_>>(),
-            complaint.tokens,
-        ]),
+            &complaint.tokens,
+        )),
     };
-    half(Sha256::digest(content.to_string()).into())
+    half(Sha256::digest(content).into())
 }
 
 /// Half a digest, which is enough against accident and against a stranger who wants two of his own confused.
@@ -96,10 +97,14 @@ pub(super) fn half(digest: [u8; 32]) -> [u8; 16] {
     half
 }
 
-/// Lists as JSON text.
-fn text_of<T: serde::Serialize>(list: &[T]) -> String {
-    // Lists of texts and pairs of texts: nothing in them can fail.
-    serde_json::to_string(list).unwrap_or_default()
+/// Lists as JSON text. Most are empty.
+fn text_of<T: serde::Serialize>(list: &[T]) -> Cow<'static, str> {
+    if list.is_empty() { Cow::Borrowed("[]") } else { Cow::Owned(json_of(list)) }
+}
+
+fn json_of(value: &(impl serde::Serialize + ?Sized)) -> String {
+    // Texts, numbers and lists of them: nothing in them can fail.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// What follows from a complaint.
@@ -318,8 +323,8 @@ pub fn insert(
         ])?;
     let people = complaint.recipients.iter().zip(&judgement.reported);
     for (ordinal, (person, (status, decision))) in people.enumerate() {
-        let as_told = Recipient { status: *status, ..person.clone() };
-        insert_person(connection, id, ordinal as i64, "reported", &as_told, decision, judgement.scope_of(decision))?;
+        let scope = judgement.scope_of(decision);
+        insert_person(connection, id, (ordinal as i64, "reported"), (person, *status), decision, scope)?;
     }
     insert_subscribed(connection, id, &judgement)?;
     let events = judgement.events(complaint, arrived_at);
@@ -339,21 +344,22 @@ fn insert_subscribed(connection: &Connection, id: i64, judgement: &Judgement) ->
         let ordinal: i64 = connection
             .prepare_cached("SELECT coalesce(max(ordinal), -1) + 1 FROM complaint_recipient WHERE complaint = ?1")?
             .query_row(params![id], |row| row.get(0))?;
-        insert_person(connection, id, ordinal, "subscribed", person, decision, judgement.scope_of(decision))?;
+        let scope = judgement.scope_of(decision);
+        insert_person(connection, id, (ordinal, "subscribed"), (person, person.status), decision, scope)?;
     }
     Ok(())
 }
 
+/// Adds a person under an ordinal, with whose word it is, and with what the address turned out to be.
 fn insert_person(
     connection: &Connection,
     id: i64,
-    ordinal: i64,
-    identity: &str,
-    person: &Recipient,
+    (ordinal, identity): (i64, &str),
+    (person, status): (&Recipient, RecipientStatus),
     decision: &Decision,
     scope: Option<&str>,
 ) -> rusqlite::Result<()> {
-    if person.status == RecipientStatus::Absent {
+    if status == RecipientStatus::Absent {
         return Ok(());
     }
     let folded = person.address.as_deref().map(address::folded);
@@ -368,7 +374,7 @@ fn insert_person(
             ordinal,
             person.address,
             folded,
-            person.status.as_str(),
+            status.as_str(),
             person.via,
             person.spelled,
             identity,

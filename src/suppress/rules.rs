@@ -246,7 +246,7 @@ fn unfit(person: &Recipient, own: &Own) -> Option<Never> {
     if own.holds(&address.domain) {
         return Some(Never::OwnDomain);
     }
-    ROLES.contains(&address.local.to_ascii_lowercase().as_str()).then_some(Never::Role)
+    ROLES.iter().any(|role| address.local.eq_ignore_ascii_case(role)).then_some(Never::Role)
 }
 
 #[cfg(test)]

@@ -104,7 +104,11 @@ pub(in crate::report) fn original_headers(message: &[u8], limits: &Limits) -> Fi
             if fields.len() == ORIGINAL_FIELDS {
                 break;
             }
-            fields.push((name, bounded(&value, limits.header_field_bytes).to_owned()));
+            let value = match value.len() > limits.header_field_bytes {
+                true => bounded(&value, limits.header_field_bytes).to_owned(),
+                false => value,
+            };
+            fields.push((name, value));
         }
     }
     finished(fields)
@@ -115,15 +119,14 @@ pub(in crate::report) fn header_block(message: &[u8], max: usize) -> &[u8] {
     let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
     let message = message.trim_ascii_start();
     let message = if message.starts_with(b"From ") || message.starts_with(b">From ") {
-        let end = message.iter().position(|&b| b == b'\n').map_or(message.len(), |at| at + 1);
+        let end = memchr::memchr(b'\n', message).map_or(message.len(), |at| at + 1);
         &message[end..]
     } else {
         message
     };
     let message = &message[..message.len().min(max)];
-    let ending = if message.contains(&b'\n') { b'\n' } else { b'\r' };
     let mut at = 0;
-    for line in message.split(|&b| b == ending) {
+    for line in split(message, ending(message)) {
         if at > 0 && line.trim_ascii().is_empty() {
             return message[..at.min(message.len())].trim_ascii_end();
         }
@@ -139,8 +142,20 @@ fn over(what: &str, which: &str, max: usize) -> Refusal {
 /// Lines without their endings. Where there is no line feed at all, a lone carriage return ends a line (old Mac relays).
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let ending = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
-    bytes.split(move |&b| b == ending).map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    split(bytes, ending(bytes)).map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+fn ending(bytes: &[u8]) -> u8 {
+    if memchr::memchr(b'\n', bytes).is_some() { b'\n' } else { b'\r' }
+}
+
+fn split(bytes: &[u8], ending: u8) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(ending, bytes).chain(std::iter::once(bytes.len()));
+    ends.scan(0, |from, end| {
+        let line = &bytes[*from..end];
+        *from = end + 1;
+        Some(line)
+    })
 }
 
 fn is_folded(line: &[u8]) -> bool {
@@ -149,7 +164,7 @@ fn is_folded(line: &[u8]) -> bool {
 
 /// Name and value of a line; white space before the colon is read around (RFC 5322, section 4.5).
 fn split_field(line: &[u8]) -> Option<(String, String)> {
-    let colon = line.iter().position(|&b| b == b':')?;
+    let colon = memchr::memchr(b':', line)?;
     let name = line[..colon].trim_ascii();
     let valid = !name.is_empty() && name.len() <= 128 && name.iter().all(|b| b.is_ascii_graphic());
     let value = line[colon + 1..].trim_ascii_start();

@@ -126,13 +126,17 @@ fn is_original_type(content_type: &str) -> bool {
 }
 
 fn signature(value: &str) -> Option<(String, Option<String>)> {
-    let tag = |name: &str| {
-        let pairs = value.split(';').filter_map(|tag| tag.split_once('='));
-        let mut found =
-            pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.split_whitespace().collect::<String>());
-        found.next().filter(|value| !value.is_empty())
-    };
-    Some((address::domain(&tag("d")?)?, tag("s").map(|s| bounded(&s, 255).to_ascii_lowercase())))
+    let (mut domain, mut selector) = (None, None);
+    for (key, value) in value.split(';').filter_map(|tag| tag.split_once('=')) {
+        match key.trim() {
+            "d" => domain = domain.or(Some(value)),
+            "s" => selector = selector.or(Some(value)),
+            _ => {}
+        }
+    }
+    let closed_up = |value: &str| Some(value.split_whitespace().collect::<String>()).filter(|value| !value.is_empty());
+    let selector = selector.and_then(closed_up).map(|selector| bounded(&selector, 255).to_ascii_lowercase());
+    Some((address::domain(&domain.and_then(closed_up)?)?, selector))
 }
 
 fn unfolded(value: &str) -> String {

@@ -71,14 +71,16 @@ struct KumoRef {
 pub(in crate::report) fn all(original: &Fields) -> Vec<(String, String)> {
     let mut tokens = Vec::new();
     for (name, value) in &original.0 {
-        let name = name.to_ascii_lowercase();
-        let known =
-            TOKEN_FIELDS.iter().any(|field| name == *field || (field.ends_with('-') && name.starts_with(field)));
-        if known && !value.is_empty() && tokens.len() < TOKENS {
-            tokens.push((name, bounded(value, TOKEN_BYTES).to_owned()));
+        if !value.is_empty() && tokens.len() < TOKENS && is_token(name) {
+            tokens.push((name.to_ascii_lowercase(), bounded(value, TOKEN_BYTES).to_owned()));
         }
     }
     tokens
+}
+
+fn is_token(name: &str) -> bool {
+    let begins = |field: &str| name.get(..field.len()).is_some_and(|head| head.eq_ignore_ascii_case(field));
+    TOKEN_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field) || (field.ends_with('-') && begins(field)))
 }
 
 /// The recipient in a token that needs no key, and the field it was found in.
