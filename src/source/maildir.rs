@@ -27,8 +27,8 @@ pub(super) fn walk(root: &Path, found: &mut impl FnMut(Found)) {
         if let Err(error) = list(&path, &mut inside, &mut unreadable) {
             found(Found::Unreadable(path, error));
         }
-        // The stack hands out the last one first.
-        inside.sort_unstable_by(|one, other| other.path.cmp(&one.path));
+        // The stack hands out the last one first. All are in one directory, and paths are slow to compare.
+        inside.sort_unstable_by(|one, other| other.path.as_os_str().cmp(one.path.as_os_str()));
         stack.append(&mut inside);
     }
 }

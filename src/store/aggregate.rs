@@ -3,10 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+use super::daily::{self, Fresh};
+use super::standing;
 use super::strings::Strings;
-use super::{daily, standing};
 use crate::problem::Warning;
-use crate::report::aggregate::{AggregateReport, Chunk};
+use crate::report::aggregate::{AggregateReport, Chunk, StringId};
 use crate::report::verification::{self, Sender};
 
 /// Where a report was found.
@@ -77,21 +78,20 @@ pub fn insert_head(
     let identity = head.identity();
     let content_hash = head.content_hash.get(..DIGEST).unwrap_or(head.content_hash);
     let verification = verification::verify(found.sender, head.org_name, head.org_email);
-    let same: Option<i64> = connection
-        .prepare_cached(
-            "SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2 AND conflict_with IS NULL \
-             UNION ALL SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2 AND conflict_with IS NOT NULL",
-        )?
-        .query_row(params![identity, content_hash], |row| row.get(0))
-        .optional()?;
-    if let Some(same) = same {
+    // One of each identity stands, so that where none does there is none.
+    let stands = standing::of(connection, &identity)?;
+    if stands.is_some()
+        && let Some(same) = same(connection, &identity, content_hash)?
+    {
         standing::improve(connection, same, verification)?;
         return Ok(None);
     }
     if head.kind == "aggregate" && daily::is_kept(connection, head.end_at, &identity)? {
         return Ok(None);
     }
-    let stands = standing::of(connection, &identity)?;
+    let org_name = strings.text_of(connection, head.org_name)?;
+    let org_email = strings.text_of(connection, head.org_email)?;
+    let domain = strings.text_of(connection, head.domain)?;
     let id = connection
         .prepare_cached(
             "INSERT INTO report (kind, message, part, org_name, org_email, extra_contact_info, report_id, domain, begin_at, \
@@ -102,11 +102,11 @@ pub fn insert_head(
             head.kind,
             found.message,
             found.part,
-            strings.text_of(connection, head.org_name)?,
-            strings.text_of(connection, head.org_email)?,
+            org_name,
+            org_email,
             head.extra_contact_info,
             head.report_id,
-            strings.text_of(connection, head.domain)?,
+            domain,
             head.begin_at,
             head.end_at,
             identity,
@@ -121,9 +121,22 @@ pub fn insert_head(
     if stands.is_some_and(|stands| verification.rank() < stands.rank) {
         standing::put(connection, &identity, id)?;
     }
-    standing::note_policy_domain(connection, id)?;
+    if aggregate.is_some() && domain.is_some_and(|domain| strings.is_new_policy_domain(domain, verification)) {
+        standing::note_policy_domain(connection, id)?;
+    }
     insert_warnings(connection, Of::Report(id), head.warnings)?;
     Ok(Some(id))
+}
+
+/// The report of this identity with the same content, if there is one.
+fn same(connection: &Connection, identity: &[u8], content_hash: &[u8]) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2 AND conflict_with IS NULL \
+             UNION ALL SELECT id FROM report WHERE identity = ?1 AND content_hash = ?2 AND conflict_with IS NOT NULL",
+        )?
+        .query_row(params![identity, content_hash], |row| row.get(0))
+        .optional()
 }
 
 /// Adds the warnings of a report or complaint.
@@ -178,10 +191,11 @@ pub fn insert(
     insert_head(connection, strings, found, &head, Some(report))
 }
 
-/// Adds a chunk of the records of a report.
+/// Adds a chunk of the records of a report, and to `fresh`, if the report is in there.
 pub fn insert_chunk(
     connection: &Connection,
     strings: &mut Strings,
+    fresh: &mut Fresh,
     report: i64,
     chunk: &Chunk,
 ) -> rusqlite::Result<()> {
@@ -202,28 +216,48 @@ pub fn insert_chunk(
          envelope_to, dkim_set, spf_set, reason_set) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     for record in &chunk.records {
-        let text = |id: Option<crate::report::aggregate::StringId>| id.and_then(|id| texts.get(id.index()));
+        let text = |id: Option<StringId>| id.and_then(|id| texts.get(id.index())).copied();
         let (dkim_set, spf_set) = auth_sets.get(record.auth_set as usize).copied().unzip();
+        let source = strings.address(connection, record.source_ip)?;
+        let disposition = record.disposition.map(|disposition| disposition as i64);
+        let header_from = text(record.header_from);
+        let reason_set = record.reason_set.and_then(|set| reason_sets.get(set as usize)).copied();
         insert.execute(params![
             report,
             record.ordinal,
-            strings.address(connection, record.source_ip)?,
+            source,
             record.messages,
-            record.disposition.map(|disposition| disposition as u8),
+            disposition,
             record.dkim,
             record.spf,
-            text(record.header_from),
+            header_from,
             text(record.envelope_from),
             text(record.envelope_to),
             dkim_set,
             spf_set,
-            record.reason_set.and_then(|set| reason_sets.get(set as usize)),
+            reason_set,
         ])?;
+        if let (Some(dkim_set), Some(spf_set)) = (dkim_set, spf_set) {
+            fresh.add(report, || daily::Record {
+                source,
+                messages: record.messages.into(),
+                disposition: daily::result(disposition),
+                dkim: daily::result(record.dkim.map(i64::from)),
+                spf: daily::result(record.spf.map(i64::from)),
+                header_from: daily::text(header_from),
+                dkim_set,
+                spf_set,
+                reason_set: daily::text(reason_set),
+            });
+        }
     }
     insert_oddities(connection, report, chunk)
 }
 
 fn insert_oddities(connection: &Connection, report: i64, chunk: &Chunk) -> rusqlite::Result<()> {
+    if chunk.spellings.is_empty() && chunk.rejected.is_empty() {
+        return Ok(());
+    }
     let mut insert = connection.prepare_cached(
         "INSERT OR IGNORE INTO record_spelling (report, ordinal, field, spelled) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -247,6 +281,16 @@ const COMPARED: usize = 4;
 /// Warns where a report has the same rows as another of the same reporter, domain and period under another report id:
 /// perhaps one report sent twice. Both count, because reporters with several servers do send such.
 pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    // Mostly there is none with which to compare it, and that is quickly seen.
+    let alike = connection
+        .prepare_cached(
+            "SELECT 1 FROM report n CROSS JOIN report o ON (o.domain, o.end_at, o.records, o.messages) = \
+             (n.domain, n.end_at, n.records, n.messages) WHERE n.id = ?1 AND o.id <> n.id",
+        )?
+        .exists([id])?;
+    if !alike {
+        return Ok(());
+    }
     let others: Vec<(i64, String)> = connection
         .prepare_cached(&format!(
             "SELECT o.id, o.report_id FROM report n CROSS JOIN (SELECT id FROM report \

@@ -107,8 +107,10 @@ impl Store {
     /// Those of SQLite. Whether the batch was kept is then unknown until the file is opened again; offering the same
     /// messages again is harmless.
     pub fn commit(&mut self) -> Result<(), Error> {
-        let commit = daily::catch_up(&self.connection).and_then(|()| self.connection.execute_batch("COMMIT"));
+        let commit =
+            daily::catch_up_with(&self.connection, &self.fresh).and_then(|()| self.connection.execute_batch("COMMIT"));
         self.batch = Batch::default();
+        self.fresh.clear();
         commit.map_err(|source| {
             self.abandon();
             self.error(source)
@@ -118,6 +120,7 @@ impl Store {
     /// Gives the batch up.
     pub fn abandon(&mut self) {
         self.batch = Batch::default();
+        self.fresh.clear();
         self.strings.forget();
         self.untaken = None;
         self.known = None;
@@ -184,6 +187,7 @@ impl Store {
             Ok(value)
         };
         run(self).map_err(|source| {
+            self.fresh.clear();
             self.strings.forget();
             self.known = None;
             // Where the whole transaction is gone already, so is the savepoint.

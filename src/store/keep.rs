@@ -286,12 +286,12 @@ impl Store {
         if reports.is_empty() {
             return Ok(());
         }
-        let Store { connection, strings, .. } = self;
+        let Store { connection, strings, fresh, .. } = self;
         super::set_cache(connection, super::CACHE_BESIDE_LONG_KIB)?;
         let mut result = Ok(());
         reading::replay(read.bytes, read.name, read.settings, &mut |number, chunk| {
             if let (true, Some(&id)) = (result.is_ok(), reports.get(&number)) {
-                result = aggregate::insert_chunk(connection, strings, id, &chunk);
+                result = aggregate::insert_chunk(connection, strings, fresh, id, &chunk);
             }
         });
         result
@@ -306,7 +306,7 @@ impl Store {
         ours: &Ours,
         tally: &mut Tally,
     ) -> rusqlite::Result<()> {
-        let Store { connection, strings, known, .. } = self;
+        let Store { connection, strings, fresh, known, .. } = self;
         let sender = read.reading.head.as_ref().map(MailHead::sender).unwrap_or_default();
         let place = Found { message, part: &found.part, sender: &sender };
         let at =
@@ -319,8 +319,9 @@ impl Store {
                 };
                 match records {
                     Records::Here(chunks) => {
+                        fresh.begin(id);
                         for chunk in chunks {
-                            aggregate::insert_chunk(connection, strings, id, chunk)?;
+                            aggregate::insert_chunk(connection, strings, fresh, id, chunk)?;
                         }
                     }
                     Records::Again(number) => {

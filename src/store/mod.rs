@@ -162,6 +162,8 @@ pub struct Store {
     /// What deciding needs to know, loaded when it is needed first.
     known: Option<knowledge::Knowledge>,
     batch: batch::Batch,
+    /// What the batch under way adds to the daily sums.
+    fresh: daily::Fresh,
     /// Pages that SQLite holds in a batch without a long report, in KiB.
     cache_kib: i32,
     /// Kept open for its lock: the kernel lets go of it whatever happens to the process.
@@ -203,6 +205,7 @@ impl Store {
             untaken: None,
             known: None,
             batch: batch::Batch::default(),
+            fresh: daily::Fresh::default(),
             cache_kib: CACHE_KIB,
             _lock: lock,
         })

@@ -1,6 +1,6 @@
 //! Texts, addresses and combinations of results that repeat: stored once, found again through bounded caches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 
@@ -9,19 +9,25 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::report::aggregate::{AggregateReport, AuthSet, Chunk, DkimResult, Reason, SpfResult, StringId};
+use crate::report::verification::Verification;
 
 /// Entries of one cache; past that it starts over. About 20 MB for all of them at the worst.
 const MOST: usize = 50_000;
+/// Combinations that are known by their texts, and the texts in one of them: about 2 MB for those of a kind.
+const MOST_BY_TEXTS: usize = 10_000;
+const TEXTS: usize = 18;
 
 /// Row numbers already known. They are void after a rollback.
 #[derive(Default)]
 pub struct Strings {
     texts: HashMap<Box<str>, i64>,
     addresses: HashMap<IpAddr, i64>,
-    dkim_sets: HashMap<[u8; 16], i64>,
-    spf_sets: HashMap<[u8; 16], i64>,
-    reason_sets: HashMap<[u8; 16], i64>,
+    dkim_sets: Sets,
+    spf_sets: Sets,
+    reason_sets: Sets,
     aggregates: HashMap<[u8; 16], i64>,
+    /// Policy domains that were noted.
+    policy_domains: HashSet<i64>,
 }
 
 fn remember<K: Eq + Hash>(cache: &mut HashMap<K, i64>, key: K, id: i64) -> i64 {
@@ -30,6 +36,36 @@ fn remember<K: Eq + Hash>(cache: &mut HashMap<K, i64>, key: K, id: i64) -> i64 {
     }
     cache.insert(key, id);
     id
+}
+
+/// Combinations of one kind.
+#[derive(Default)]
+struct Sets {
+    /// By the rows of their texts, which tell one as well as a digest of the texts, and need not be made. Only short ones.
+    by_texts: HashMap<Box<[i64]>, i64>,
+    by_digest: HashMap<[u8; 16], i64>,
+    /// The rows of the texts of the one that is looked for.
+    texts: Vec<i64>,
+}
+
+impl Sets {
+    /// The row of the combination that consists of these texts of a chunk; `rows` are the rows of all texts of that.
+    fn known(&mut self, texts: impl Iterator<Item = Option<StringId>>, rows: &[i64]) -> Option<i64> {
+        self.texts.clear();
+        self.texts.extend(texts.map(|id| id.and_then(|id| rows.get(id.index())).copied().unwrap_or(0)));
+        self.by_texts.get(self.texts.as_slice()).copied()
+    }
+
+    /// Remembers that this is the row of the combination that was looked for last, and that has this digest.
+    fn remember(&mut self, digest: [u8; 16], id: i64) -> i64 {
+        if self.texts.len() <= TEXTS {
+            if self.by_texts.len() >= MOST_BY_TEXTS {
+                self.by_texts.clear();
+            }
+            self.by_texts.insert(self.texts.as_slice().into(), id);
+        }
+        remember(&mut self.by_digest, digest, id)
+    }
 }
 
 /// The row of `key` in a table with one unique column, made if it is missing.
@@ -73,14 +109,26 @@ impl Strings {
         if let Some(&id) = self.addresses.get(&ip) {
             return Ok(id);
         }
+        // Most that are not remembered were never seen: who forges mail does so from everywhere.
         let text = ip.to_string();
-        let (id, _) = row(
-            connection,
-            "SELECT id FROM address WHERE ip = ?1",
-            "INSERT INTO address (ip) VALUES (?1)",
-            text.as_str(),
-        )?;
+        let new = connection
+            .prepare_cached("INSERT INTO address (ip) VALUES (?1) ON CONFLICT (ip) DO NOTHING")?
+            .execute([text.as_str()])?;
+        let id = match new {
+            0 => connection
+                .prepare_cached("SELECT id FROM address WHERE ip = ?1")?
+                .query_row([text.as_str()], |row| row.get(0))?,
+            _ => connection.last_insert_rowid(),
+        };
         Ok(remember(&mut self.addresses, ip, id))
+    }
+
+    /// Whether a policy domain, which a report names whose mail is so verified, is yet to be noted.
+    pub fn is_new_policy_domain(&mut self, domain: i64, verification: Verification) -> bool {
+        if self.policy_domains.len() >= MOST {
+            self.policy_domains.clear();
+        }
+        verification != Verification::Failed && self.policy_domains.insert(domain)
     }
 
     /// The rows of the combinations of DKIM and of SPF results of a record of `chunk`; `texts` are the rows of the chunk's texts.
@@ -102,16 +150,14 @@ impl Strings {
         set: &[DkimResult],
         texts: &[i64],
     ) -> rusqlite::Result<i64> {
-        let mut hash = Sha256::new();
-        for dkim in set {
-            hash.update(b"d");
-            for id in [dkim.domain, dkim.selector, dkim.result, dkim.spelled, dkim.human_result, dkim.lang] {
-                add(&mut hash, chunk.text_of(id));
-            }
-        }
-        let digest = short(hash);
-        if let Some(&id) = self.dkim_sets.get(&digest) {
+        let in_order =
+            |dkim: &DkimResult| [dkim.domain, dkim.selector, dkim.result, dkim.spelled, dkim.human_result, dkim.lang];
+        if let Some(id) = self.dkim_sets.known(set.iter().flat_map(in_order), texts) {
             return Ok(id);
+        }
+        let digest = digest(b"d", set.iter().map(in_order), chunk);
+        if let Some(&id) = self.dkim_sets.by_digest.get(&digest) {
+            return Ok(self.dkim_sets.remember(digest, id));
         }
         let (id, new) = row(
             connection,
@@ -132,7 +178,7 @@ impl Strings {
                 insert.execute(params![id, ordinal as i64, domain, selector, result, spelled, human, lang])?;
             }
         }
-        Ok(remember(&mut self.dkim_sets, digest, id))
+        Ok(self.dkim_sets.remember(digest, id))
     }
 
     fn spf_set(
@@ -142,16 +188,13 @@ impl Strings {
         set: &[SpfResult],
         texts: &[i64],
     ) -> rusqlite::Result<i64> {
-        let mut hash = Sha256::new();
-        for spf in set {
-            hash.update(b"s");
-            for id in [spf.domain, spf.scope, spf.result, spf.spelled, spf.human_result, spf.lang] {
-                add(&mut hash, chunk.text_of(id));
-            }
-        }
-        let digest = short(hash);
-        if let Some(&id) = self.spf_sets.get(&digest) {
+        let in_order = |spf: &SpfResult| [spf.domain, spf.scope, spf.result, spf.spelled, spf.human_result, spf.lang];
+        if let Some(id) = self.spf_sets.known(set.iter().flat_map(in_order), texts) {
             return Ok(id);
+        }
+        let digest = digest(b"s", set.iter().map(in_order), chunk);
+        if let Some(&id) = self.spf_sets.by_digest.get(&digest) {
+            return Ok(self.spf_sets.remember(digest, id));
         }
         let (id, new) = row(
             connection,
@@ -172,7 +215,7 @@ impl Strings {
                 insert.execute(params![id, ordinal as i64, domain, scope, result, spelled, human, lang])?;
             }
         }
-        Ok(remember(&mut self.spf_sets, digest, id))
+        Ok(self.spf_sets.remember(digest, id))
     }
 
     /// The row of a combination of override reasons of `chunk`.
@@ -183,16 +226,13 @@ impl Strings {
         set: &[Reason],
         texts: &[i64],
     ) -> rusqlite::Result<i64> {
-        let mut hash = Sha256::new();
-        for reason in set {
-            hash.update(b"r");
-            for id in [reason.kind, reason.comment, reason.lang] {
-                add(&mut hash, chunk.text_of(id));
-            }
-        }
-        let digest = short(hash);
-        if let Some(&id) = self.reason_sets.get(&digest) {
+        let in_order = |reason: &Reason| [reason.kind, reason.comment, reason.lang];
+        if let Some(id) = self.reason_sets.known(set.iter().flat_map(in_order), texts) {
             return Ok(id);
+        }
+        let digest = digest(b"r", set.iter().map(in_order), chunk);
+        if let Some(&id) = self.reason_sets.by_digest.get(&digest) {
+            return Ok(self.reason_sets.remember(digest, id));
         }
         let (id, new) = row(
             connection,
@@ -210,7 +250,7 @@ impl Strings {
                 insert.execute(params![id, ordinal as i64, kind, comment, lang])?;
             }
         }
-        Ok(remember(&mut self.reason_sets, digest, id))
+        Ok(self.reason_sets.remember(digest, id))
     }
 }
 
@@ -286,6 +326,20 @@ impl Strings {
         let lasting = errors.is_none() && extension.is_none();
         Ok(if lasting { remember(&mut self.aggregates, digest, id) } else { id })
     }
+}
+
+/// The digest of a combination: of the texts of each of its members, after a mark of its kind.
+fn digest<const N: usize>(
+    kind: &[u8],
+    members: impl Iterator<Item = [Option<StringId>; N]>,
+    chunk: &Chunk,
+) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for member in members {
+        hash.update(kind);
+        member.iter().for_each(|id| add(&mut hash, chunk.text_of(*id)));
+    }
+    short(hash)
 }
 
 /// A text in a digest: absent and empty are different.

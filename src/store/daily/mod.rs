@@ -6,12 +6,14 @@
 //! counting or goes is taken out or put in when that happens.
 
 mod compare;
+mod fresh;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 pub use compare::differences;
+pub use fresh::Fresh;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::standing::OF_IDENTITY;
@@ -20,7 +22,7 @@ use super::standing::OF_IDENTITY;
 const MOST: usize = 16_000;
 
 /// What stands in a key where there is no value.
-const NO_RESULT: i64 = -1;
+const NO_RESULT: i8 = -1;
 const NO_TEXT: i64 = 0;
 
 const SECONDS: i64 = 86_400;
@@ -35,11 +37,19 @@ pub fn day(end_at: i64) -> i64 {
 /// # Errors
 /// Those of SQLite; the transaction is then to be given up.
 pub fn catch_up(connection: &Connection) -> rusqlite::Result<()> {
+    catch_up_with(connection, &Fresh::default())
+}
+
+/// The same, with rows that need not be read.
+///
+/// # Errors
+/// Those of SQLite; the transaction is then to be given up.
+pub fn catch_up_with(connection: &Connection, fresh: &Fresh) -> rusqlite::Result<()> {
     let done = done(connection)?;
     let last: Option<i64> = connection.prepare_cached("SELECT max(id) FROM report")?.query_row([], |row| row.get(0))?;
     match last {
         Some(last) if last > done => {
-            add(connection, Reports { first: done + 1, last, verified: None, sign: 1 })?;
+            add(connection, Reports { first: done + 1, last, verified: None, sign: 1 }, fresh)?;
             set_done(connection, last)
         }
         _ => Ok(()),
@@ -172,7 +182,7 @@ impl Standing {
         if !self.counted {
             return Ok(());
         }
-        add(connection, Reports { first: report, last: report, verified: Some(self.verified), sign })
+        add(connection, Reports { first: report, last: report, verified: Some(self.verified), sign }, &Fresh::default())
     }
 }
 
@@ -241,9 +251,9 @@ struct ResultKey {
     source: i64,
     domain: i64,
     header_from: i64,
-    disposition: i64,
-    dkim: i64,
-    spf: i64,
+    disposition: i8,
+    dkim: i8,
+    spf: i8,
     dkim_set: i64,
     spf_set: i64,
     reason_set: i64,
@@ -308,33 +318,46 @@ struct Head {
     org_name: i64,
 }
 
-/// The part of a record that is summed up.
-struct Record {
-    source: i64,
-    messages: i64,
-    disposition: i64,
-    dkim: i64,
-    spf: i64,
-    header_from: i64,
-    dkim_set: i64,
-    spf_set: i64,
-    reason_set: i64,
+/// The columns of a record that are summed up.
+#[allow(missing_docs, reason = "they are told in schema.sql")]
+pub struct Record {
+    pub source: i64,
+    pub messages: i64,
+    /// As [`result`] makes it, and so are the next two.
+    pub disposition: i8,
+    pub dkim: i8,
+    pub spf: i8,
+    /// As [`text`] makes it.
+    pub header_from: i64,
+    pub dkim_set: i64,
+    pub spf_set: i64,
+    /// As [`text`] makes it.
+    pub reason_set: i64,
+}
+
+/// A result, as keys hold it.
+pub fn result(value: Option<i64>) -> i8 {
+    value.and_then(|value| i8::try_from(value).ok()).unwrap_or(NO_RESULT)
+}
+
+/// The row of a text or of reasons, as keys hold it.
+pub fn text(row: Option<i64>) -> i64 {
+    row.unwrap_or(NO_TEXT)
 }
 
 impl Record {
     fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
-        let result = |index: usize| row.get::<_, Option<i64>>(index).map(|value| value.unwrap_or(NO_RESULT));
-        let text = |index: usize| row.get::<_, Option<i64>>(index).map(|value| value.unwrap_or(NO_TEXT));
+        let result = |index: usize| row.get(index).map(result);
         Ok(Record {
             source: row.get(0)?,
             messages: row.get(1)?,
             disposition: result(2)?,
             dkim: result(3)?,
             spf: result(4)?,
-            header_from: text(5)?,
+            header_from: text(row.get(5)?),
             dkim_set: row.get(6)?,
             spf_set: row.get(7)?,
-            reason_set: text(8)?,
+            reason_set: text(row.get(8)?),
         })
     }
 }
@@ -383,7 +406,7 @@ struct Sums<'a> {
     reason_sets: Map<i64, bool>,
 }
 
-fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
+fn add(connection: &Connection, reports: Reports, fresh: &Fresh) -> rusqlite::Result<()> {
     let mut sums = Sums {
         connection,
         sign: reports.sign,
@@ -396,8 +419,8 @@ fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
         reason_sets: Map::default(),
     };
     let mut heads = connection.prepare_cached(
-        "SELECT id, end_at, begin_at, coalesce(?3, verification = 'verified'), coalesce(domain, 0), coalesce(org_name, 0) \
-         FROM report WHERE id BETWEEN ?1 AND ?2 AND kind = 'aggregate' AND (counted OR ?3 IS NOT NULL) ORDER BY id",
+        "SELECT id, end_at, begin_at, coalesce(?3, verification = 'verified'), coalesce(domain, 0), coalesce(org_name, 0), \
+         records FROM report WHERE id BETWEEN ?1 AND ?2 AND kind = 'aggregate' AND (counted OR ?3 IS NOT NULL) ORDER BY id",
     )?;
     let mut records = connection.prepare_cached(
         "SELECT source, messages, disposition, dkim, spf, header_from, dkim_set, spf_set, reason_set \
@@ -408,31 +431,36 @@ fn add(connection: &Connection, reports: Reports) -> rusqlite::Result<()> {
         let (end_at, begin_at) = (row.get(1)?, row.get(2)?);
         let period = Period::new(begin_at, end_at, row.get(3)?);
         let head = Head { id: row.get(0)?, day: day(end_at), period, domain: row.get(4)?, org_name: row.get(5)? };
-        sums.report(head, &mut records)?;
+        let mut all = Figures::default();
+        match fresh.rows(head.id, row.get(6)?) {
+            Some(rows) => rows.iter().try_for_each(|record| sums.record(&head, record, &mut all))?,
+            None => sums.stored(&head, &mut records, &mut all)?,
+        }
+        sums.report(&head, &all);
     }
     sums.write()
 }
 
 impl Sums<'_> {
-    fn report(&mut self, head: Head, records: &mut Statement<'_>) -> rusqlite::Result<()> {
-        let Head { id, day, period, domain, org_name } = head;
-        let mut all = Figures::default();
-        let mut rows = records.query([id])?;
-        while let Some(row) = rows.next()? {
-            let record = Record::read(row)?;
-            all.add(&record, self.sign);
-            self.record(&head, &record)?;
-            if self.sources.len() >= MOST || self.results.len() >= MOST {
-                self.write()?;
-            }
-        }
+    fn report(&mut self, head: &Head, all: &Figures) {
+        let &Head { day, period, domain, org_name, .. } = head;
         let (reports, sum) = self.reporters.entry(ReporterKey { day, domain, org_name, period }).or_default();
         *reports += self.sign;
-        sum.plus(&all);
+        sum.plus(all);
+    }
+
+    /// The records of a report as they are stored.
+    fn stored(&mut self, head: &Head, records: &mut Statement<'_>, all: &mut Figures) -> rusqlite::Result<()> {
+        let mut rows = records.query([head.id])?;
+        while let Some(row) = rows.next()? {
+            self.record(head, &Record::read(row)?, all)?;
+        }
         Ok(())
     }
 
-    fn record(&mut self, head: &Head, record: &Record) -> rusqlite::Result<()> {
+    /// A record, also into what its whole report comes to.
+    fn record(&mut self, head: &Head, record: &Record, all: &mut Figures) -> rusqlite::Result<()> {
+        all.add(record, self.sign);
         let &Record { source, messages, disposition, dkim, spf, header_from, dkim_set, spf_set, reason_set } = record;
         let (sign, day, period, domain) = (self.sign, head.day, head.period, head.domain);
         let signed = messages.saturating_mul(sign);
@@ -472,6 +500,9 @@ impl Sums<'_> {
         let sum = self.results.entry(key).or_default();
         sum.0 += sign;
         sum.1 = sum.1.saturating_add(signed);
+        if self.sources.len() >= MOST || self.results.len() >= MOST {
+            self.write()?;
+        }
         Ok(())
     }
 
