@@ -347,26 +347,15 @@ CREATE TABLE daily_reporter (
   PRIMARY KEY (day, domain, org_name, early, short, verified)
 ) STRICT, WITHOUT ROWID;
 
--- Messages by sending address, domains and results: all that a record tells but who received it and under which envelope.
+-- Messages by sending address, domains and results: all that a record tells but who received it and under which envelope. Of the
+-- results of one address and day there are many, and a question reads them all: so they are packed into one value, in which
+-- src/store/daily/packed.rs tells what stands.
 CREATE TABLE daily_result (
-  day         INTEGER NOT NULL,          -- the day
-  source      INTEGER NOT NULL,          -- record.source
-  domain      INTEGER NOT NULL,          -- report.domain
-  header_from INTEGER NOT NULL,          -- record.header_from
-  disposition INTEGER NOT NULL,          -- record.disposition
-  dkim        INTEGER NOT NULL,          -- record.dkim
-  spf         INTEGER NOT NULL,          -- record.spf
-  dkim_set    INTEGER NOT NULL,          -- record.dkim_set
-  spf_set     INTEGER NOT NULL,          -- record.spf_set
-  reason_set  INTEGER NOT NULL,          -- record.reason_set
-  early       INTEGER NOT NULL,          -- seconds from the period's end to the end of the day
-  short       INTEGER NOT NULL,          -- seconds that the period is shorter than a day; below 0: longer
-  verified    INTEGER NOT NULL CHECK (verified IN (0, 1)),  -- report.verification is `verified`
-  records     INTEGER NOT NULL,          -- how many records are in this sum
-  messages    INTEGER NOT NULL,          -- sum of their messages
-  end_at      INTEGER GENERATED ALWAYS AS ((day + 1) * 86400 - early) VIRTUAL,          -- report.end_at
-  begin_at    INTEGER GENERATED ALWAYS AS (day * 86400 - early + short) VIRTUAL,  -- report.begin_at
-  PRIMARY KEY (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, short, verified)
+  day    INTEGER NOT NULL,               -- the day
+  source INTEGER NOT NULL,               -- record.source
+  part   INTEGER NOT NULL,               -- 0; where there are thousands of results, more of them
+  sums   BLOB NOT NULL,                  -- by report.domain, record.header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, period and verified: records and messages
+  PRIMARY KEY (day, source, part)
 ) STRICT, WITHOUT ROWID;
 
 -- Counted reports that `prune --keep-sums` took away: what they added to the daily sums stays. One that comes again is known.

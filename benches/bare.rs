@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use crate::generate::{self, Head, Row};
@@ -189,7 +190,7 @@ impl<'a> Sets<'a> {
 
 /// Rows of the daily sums, as columns and values.
 #[derive(Default)]
-pub struct Sums(Vec<(&'static str, Vec<Vec<i64>>)>);
+pub struct Sums(Vec<(&'static str, Vec<Vec<Value>>)>);
 
 impl Sums {
     /// What is in a database.
@@ -199,15 +200,14 @@ impl Sums {
                       unknown, quarantine, reject, forwarded, dkim_any, spf_any)";
         let reporter = "daily_reporter (day, domain, org_name, early, short, verified, reports, records, messages, dmarc_pass, \
                         dkim_pass, spf_pass, unknown, quarantine, reject)";
-        let result = "daily_result (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, \
-                      short, verified, records, messages)";
+        let result = "daily_result (day, source, part, sums)";
         let rows = |table: &'static str| {
             let (name, columns) = table.split_once(" (").expect("columns");
             let columns = columns.trim_end_matches(')');
             let mut statement = db.prepare(&format!("SELECT {columns} FROM {name}")).expect("a table");
             let count = statement.column_count();
             let row =
-                |row: &rusqlite::Row<'_>| (0..count).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<i64>>>();
+                |row: &rusqlite::Row<'_>| (0..count).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>();
             let rows = statement.query_map([], row).expect("rows").map(|row| row.expect("a row")).collect();
             (table, rows)
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::store::check;
 use crate::store::probe::{Looks, looks};
+use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
 
 /// `PRAGMA application_id` of a dmarcdb database: `DMDB`.
@@ -73,6 +74,9 @@ impl Error {
     /// Sorts what SQLite says about the database at `path` by what a person can do about it.
     pub fn of(path: &Path, error: rusqlite::Error) -> Error {
         let path = path.to_path_buf();
+        if let rusqlite::Error::FromSqlConversionFailure(_, Type::Blob, reason) = &error {
+            return Error::Damaged { path, reason: reason.to_string() };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, reason: error.to_string() },
             Some(ErrorCode::NotADatabase) => Error::Damaged { path, reason: error.to_string() },

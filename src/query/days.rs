@@ -2,30 +2,67 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Row;
-
 use super::Counts;
-use super::spread::spread;
+use super::spread::{LONG_SECONDS, last_day, spread};
 
-super::row! {
-    /// Messages of one result, of one day or one long period.
-    pub struct Cell {
-        /// Begin of the period where it is long, else `None`.
-        begin_at: Option<i64>,
-        /// Its end, or a second of its last day.
-        end_at: i64,
-        /// Aligned DKIM result.
-        dkim: Option<bool>,
-        /// Aligned SPF result.
-        spf: Option<bool>,
-        /// Disposition, as stored.
+/// Messages of one result, of one day or one long period.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Begin of the period where it is long, else `None`.
+    begin_at: Option<i64>,
+    /// Its end, or a second of its last day.
+    end_at: i64,
+    /// Aligned DKIM result.
+    dkim: Option<bool>,
+    /// Aligned SPF result.
+    spf: Option<bool>,
+    /// Disposition, as stored.
+    disposition: Option<i64>,
+    /// How many.
+    messages: i64,
+    /// Begin of the first period.
+    first_at: i64,
+    /// End of the last.
+    last_at: i64,
+}
+
+/// Messages added up by day and result, so that what is spread is spread as a whole, and adds up in every column.
+#[derive(Debug, Default)]
+pub struct Cells(BTreeMap<Place, Cell>);
+
+/// A day or a long period, and the results.
+type Place = (Option<i64>, i64, Option<bool>, Option<bool>, Option<i64>);
+
+impl Cells {
+    /// Adds messages of a period that have these results in common.
+    pub fn add(
+        &mut self,
+        (begin_at, end_at): (i64, i64),
+        (dkim, spf): (Option<bool>, Option<bool>),
         disposition: Option<i64>,
-        /// How many.
         messages: i64,
-        /// Begin of the first period.
-        first_at: i64,
-        /// End of the last.
-        last_at: i64,
+    ) {
+        let long = end_at.saturating_sub(begin_at) > LONG_SECONDS;
+        let (begin, end) =
+            if long { (Some(begin_at), end_at) } else { (None, last_day(end_at).saturating_mul(86_400) + 1) };
+        let cell = self.0.entry((begin, end, dkim, spf, disposition)).or_insert(Cell {
+            begin_at: begin,
+            end_at: end,
+            dkim,
+            spf,
+            disposition,
+            messages: 0,
+            first_at: begin_at,
+            last_at: end_at,
+        });
+        cell.messages = cell.messages.saturating_add(messages);
+        cell.first_at = cell.first_at.min(begin_at);
+        cell.last_at = cell.last_at.max(end_at);
+    }
+
+    /// By day.
+    pub fn days(self) -> Vec<Day> {
+        days(self.0.into_values())
     }
 }
 
@@ -44,14 +81,8 @@ pub struct Day {
     pub last_at: i64,
 }
 
-impl Cell {
-    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Cell> {
-        Cell::read(row)
-    }
-}
-
 /// Sums cells up by day.
-pub fn days(cells: impl IntoIterator<Item = Cell>) -> Vec<Day> {
+fn days(cells: impl IntoIterator<Item = Cell>) -> Vec<Day> {
     let mut found: BTreeMap<i64, Day> = BTreeMap::new();
     for cell in cells {
         let long = cell.begin_at.is_some();

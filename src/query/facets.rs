@@ -1,16 +1,17 @@
 //! One set of messages told apart in every way there is: by From domain, signature, SPF domain, disposition, override reason and
 //! day. One question to the database, whatever the messages are of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Params, Row};
 
 use super::counts::{dmarc_pass, result};
-use super::days::{Cell, Day, days};
+use super::days::{Cells, Day};
 use super::evidence::{Dkim, Place, Reason, Results, Sets, Spf, Words};
-use super::spread::{LONG_SECONDS, last_day};
+use super::sums::Sum;
 use super::{Counts, Database, Error};
+use crate::store::daily::packed::Key;
 
 /// Messages that have all of this in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,20 +101,48 @@ type Numbered = [i64; 10];
 /// What is 0 or -1 where it is missing.
 const MISSING: Numbered = [0, 0, 0, 0, 0, -1, -1, -1, 0, 0];
 
-/// Adds up the rows of `sql`, which answers columns as [`Numbered`] has and then the messages, as they come: each of several
-/// thousand once takes less than sorting them all.
-fn seen(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Vec<Seen>> {
-    let mut sums: HashMap<Numbered, i64, Place> = HashMap::default();
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query(params)?;
-    while let Some(row) = rows.next()? {
-        let mut numbered = MISSING;
-        for (column, number) in numbered.iter_mut().enumerate() {
-            *number = row.get::<_, Option<i64>>(column)?.unwrap_or(*number);
-        }
-        let sum = sums.entry(numbered).or_default();
-        *sum = sum.saturating_add(row.get(MISSING.len())?);
+/// Messages added up as they come: each of several thousand once takes less than sorting them all.
+#[derive(Debug, Default)]
+pub(super) struct Adding(HashMap<Numbered, i64, Place>);
+
+impl Adding {
+    /// Adds a daily sum.
+    pub(super) fn add(&mut self, sum: &Sum) {
+        let Key { domain, header_from, dkim_set, spf_set, reason_set, dkim, spf, disposition, .. } = sum.key;
+        let [dkim, spf, disposition] = [dkim, spf, disposition].map(i64::from);
+        let numbered =
+            [domain, header_from, dkim_set, spf_set, reason_set, dkim, spf, disposition, sum.begin_at, sum.end_at];
+        self.put(numbered, sum.messages);
     }
+
+    /// Adds the rows of `sql`, which answers columns as [`Numbered`] has and then the messages.
+    ///
+    /// # Errors
+    /// As [`Database`].
+    pub(super) fn ask(&mut self, database: &Database, sql: &str, params: impl Params) -> Result<(), Error> {
+        let read = || -> rusqlite::Result<()> {
+            let mut statement = database.connection().prepare(sql)?;
+            let mut rows = statement.query(params)?;
+            while let Some(row) = rows.next()? {
+                let mut numbered = MISSING;
+                for (column, number) in numbered.iter_mut().enumerate() {
+                    *number = row.get::<_, Option<i64>>(column)?.unwrap_or(*number);
+                }
+                self.put(numbered, row.get(MISSING.len())?);
+            }
+            Ok(())
+        };
+        read().map_err(|error| database.explain(error))
+    }
+
+    fn put(&mut self, numbered: Numbered, messages: i64) {
+        let sum = self.0.entry(numbered).or_default();
+        *sum = sum.saturating_add(messages);
+    }
+}
+
+/// What was added up, with the names of its numbers.
+fn seen(connection: &Connection, sums: HashMap<Numbered, i64, Place>) -> rusqlite::Result<Vec<Seen>> {
     let mut sums: Vec<(Numbered, i64)> = sums.into_iter().collect();
     sums.sort_unstable();
     let mut words = Words::default();
@@ -136,17 +165,18 @@ fn seen(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Re
     sums.into_iter().map(&mut named).collect()
 }
 
-/// Asks `sql`, see [`seen`], and tells the messages apart.
-pub(super) fn facets(database: &Database, sql: &str, params: impl Params) -> Result<Facets, Error> {
-    let rows = seen(database.connection(), sql, params).map_err(|error| database.explain(error))?;
+/// Tells messages apart.
+pub(super) fn facets(database: &Database, Adding(sums): Adding) -> Result<Facets, Error> {
+    let rows = seen(database.connection(), sums).map_err(|error| database.explain(error))?;
     let results = Results::of(database, rows.iter().map(|row| row.sets), rows.iter().filter_map(|row| row.reason_set))?;
-    let mut found = Facets::default();
+    let (mut found, mut cells) = (Facets::default(), Cells::default());
     let mut sums: [Sums; 5] = Default::default();
     for row in &rows {
         let counts = Counts::of(row.messages, row.dkim, row.spf, row.disposition);
         found.counts = found.counts.plus(counts);
         found.first_at = found.first_at.into_iter().chain([row.begin_at]).min();
         found.last_at = found.last_at.max(Some(row.end_at));
+        cells.add((row.begin_at, row.end_at), (row.dkim, row.spf), row.disposition, row.messages);
         let [domains, dkim, spf, dispositions, reasons] = &mut sums;
         add(domains, (row.domain.clone(), row.header_from.clone(), None), row, counts);
         for result in results.dkim(row.sets) {
@@ -169,15 +199,15 @@ pub(super) fn facets(database: &Database, sql: &str, params: impl Params) -> Res
     found.spf = sorted("spf", spf);
     found.dispositions = sorted("disposition", dispositions);
     found.reasons = sorted("reason", reasons);
-    found.days = days(cells(&rows));
+    found.days = cells.days();
     (found.rows, found.results) = (rows, results);
     Ok(found)
 }
 
-type Key = (Option<Arc<str>>, Option<Arc<str>>, Option<Arc<str>>);
-type Sums = HashMap<Key, (i64, i64, i64, i64)>;
+type Named = (Option<Arc<str>>, Option<Arc<str>>, Option<Arc<str>>);
+type Sums = HashMap<Named, (i64, i64, i64, i64)>;
 
-fn add(sums: &mut Sums, key: Key, row: &Seen, counts: Counts) {
+fn add(sums: &mut Sums, key: Named, row: &Seen, counts: Counts) {
     let (messages, pass, first, last) = sums.entry(key).or_insert((0, 0, row.begin_at, row.end_at));
     *messages = messages.saturating_add(counts.messages);
     *pass = pass.saturating_add(counts.dmarc_pass);
@@ -199,7 +229,7 @@ fn disposition(stored: Option<i64>) -> Option<Arc<str>> {
 /// By most messages first.
 fn sorted(section: &str, sums: Sums) -> Vec<Facet> {
     let owned = |word: Option<Arc<str>>| word.map(|word| word.as_ref().to_owned());
-    let facet = |((name, detail, result), (messages, pass, first_at, last_at)): (Key, _)| Facet {
+    let facet = |((name, detail, result), (messages, pass, first_at, last_at)): (Named, _)| Facet {
         section: section.to_owned(),
         name: owned(name),
         detail: owned(detail),
@@ -215,33 +245,6 @@ fn sorted(section: &str, sums: Sums) -> Vec<Facet> {
         other.messages.cmp(&one.messages).then_with(|| key(one).cmp(&key(other)))
     });
     facets
-}
-
-/// Rows of one day and result together, so that what is spread is spread as a whole.
-fn cells(rows: &[Seen]) -> Vec<Cell> {
-    let mut cells: BTreeMap<_, Cell> = BTreeMap::new();
-    for row in rows {
-        let long = row.end_at.saturating_sub(row.begin_at) > LONG_SECONDS;
-        let (begin_at, end_at) = if long {
-            (Some(row.begin_at), row.end_at)
-        } else {
-            (None, last_day(row.end_at).saturating_mul(86_400) + 1)
-        };
-        let cell = cells.entry((begin_at, end_at, row.dkim, row.spf, row.disposition)).or_insert(Cell {
-            begin_at,
-            end_at,
-            dkim: row.dkim,
-            spf: row.spf,
-            disposition: row.disposition,
-            messages: 0,
-            first_at: row.begin_at,
-            last_at: row.end_at,
-        });
-        cell.messages = cell.messages.saturating_add(row.messages);
-        cell.first_at = cell.first_at.min(row.begin_at);
-        cell.last_at = cell.last_at.max(row.end_at);
-    }
-    cells.into_values().collect()
 }
 
 impl Facet {

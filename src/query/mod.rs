@@ -28,6 +28,7 @@ pub mod reports;
 pub mod source;
 pub mod spread;
 pub mod summary;
+mod sums;
 pub mod suppression;
 #[cfg(test)]
 mod testing;

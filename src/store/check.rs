@@ -131,7 +131,7 @@ const CONTRADICTIONS: [(&str, &str, &str); 14] = [
         "SELECT day FROM (
            SELECT (r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400 AS day, r.records, r.messages
            FROM report r WHERE r.kind = 'aggregate' AND r.counted
-           UNION ALL SELECT day, -records, -messages FROM daily_result)
+           UNION ALL SELECT day, -sums_records(sums), -sums_messages(sums) FROM daily_result)
          GROUP BY day HAVING (total(records) <> 0 OR total(messages) <> 0)
             AND (total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT (end_at - 1 - ((end_at - 1) % 86400 + 86400) % 86400) / 86400 FROM summed_report))",
     ),
@@ -161,6 +161,7 @@ const CONTRADICTIONS: [(&str, &str, &str); 14] = [
 /// It cannot be opened at all.
 pub fn check(path: &Path, depth: Depth) -> rusqlite::Result<Vec<Check>> {
     let connection = open(path)?;
+    daily::functions(&connection)?;
     let mut checks = vec![integrity(&connection, depth), foreign_keys(&connection)];
     for (name, meaning, question) in CONTRADICTIONS {
         let check = contradiction(&connection, name, meaning, question);

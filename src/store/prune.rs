@@ -90,21 +90,21 @@ const MESSAGES: &str = "
       AND NOT EXISTS (SELECT 1 FROM problem p WHERE p.message = m.id)";
 
 /// Rows that are shared and belong to nobody any more. [`LEFT_OVER`] must name every column that refers to them; a test
-/// holds it to that.
+/// holds it to that. `summed` is [`daily::tell_used`]'s.
 const LEFT_OVER: &str = "
     CREATE TEMP TABLE used (id INTEGER PRIMARY KEY);
     INSERT OR IGNORE INTO used SELECT dkim_set FROM record;
-    INSERT OR IGNORE INTO used SELECT dkim_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
+    INSERT OR IGNORE INTO used SELECT id FROM summed WHERE kind = 'dkim_set';
     DELETE FROM dkim_result WHERE dkim_set NOT IN (SELECT id FROM used);
     DELETE FROM dkim_set WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
     INSERT OR IGNORE INTO used SELECT spf_set FROM record;
-    INSERT OR IGNORE INTO used SELECT spf_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
+    INSERT OR IGNORE INTO used SELECT id FROM summed WHERE kind = 'spf_set';
     DELETE FROM spf_result WHERE spf_set NOT IN (SELECT id FROM used);
     DELETE FROM spf_set WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
     INSERT OR IGNORE INTO used SELECT reason_set FROM record WHERE reason_set IS NOT NULL;
-    INSERT OR IGNORE INTO used SELECT reason_set FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
+    INSERT OR IGNORE INTO used SELECT id FROM summed WHERE kind = 'reason_set';
     DELETE FROM reason WHERE reason_set NOT IN (SELECT id FROM used);
     DELETE FROM reason_set WHERE id NOT IN (SELECT id FROM used);
     DELETE FROM used;
@@ -127,7 +127,7 @@ const LEFT_OVER: &str = "
     INSERT OR IGNORE INTO used SELECT domain FROM policy_domain;
     INSERT OR IGNORE INTO used SELECT org_name FROM daily_reporter WHERE EXISTS (SELECT 1 FROM summed_report);
     INSERT OR IGNORE INTO used SELECT domain FROM daily_reporter WHERE EXISTS (SELECT 1 FROM summed_report);
-    INSERT OR IGNORE INTO used SELECT header_from FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report);
+    INSERT OR IGNORE INTO used SELECT id FROM summed WHERE kind = 'header_from';
     INSERT OR IGNORE INTO used SELECT header_from FROM record WHERE header_from IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT envelope_from FROM record WHERE envelope_from IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT envelope_to FROM record WHERE envelope_to IS NOT NULL;
@@ -143,7 +143,8 @@ const LEFT_OVER: &str = "
     INSERT OR IGNORE INTO used SELECT header_from FROM bounce WHERE header_from IS NOT NULL;
     INSERT OR IGNORE INTO used SELECT stream FROM send WHERE stream IS NOT NULL;
     DELETE FROM text WHERE id NOT IN (SELECT id FROM used);
-    DROP TABLE used;";
+    DROP TABLE used;
+    DROP TABLE summed;";
 
 impl Store {
     /// When the newest message was kept.
@@ -233,6 +234,7 @@ impl Store {
         let take = || -> rusqlite::Result<()> {
             self.connection.pragma_update(None, "foreign_keys", false)?;
             let transaction = self.connection.unchecked_transaction()?;
+            daily::tell_used(&transaction)?;
             transaction.execute_batch(LEFT_OVER)?;
             transaction.commit()
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dmarcdb::query::summary::{By, summary};
 use dmarcdb::query::{Database, Window, evidence, source};
 use dmarcdb::store::daily;
+use rusqlite::types::Value;
 use rusqlite::{Connection, named_params};
 
 use crate::support::run::Place;
@@ -55,7 +56,7 @@ fn entries(connection: &Connection) -> Vec<String> {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let read =
-            |row: &rusqlite::Row<'_>| (0..columns).map(|at| row.get::<_, i64>(at)).collect::<Result<Vec<_>, _>>();
+            |row: &rusqlite::Row<'_>| (0..columns).map(|at| row.get::<_, Value>(at)).collect::<Result<Vec<_>, _>>();
         let rows = statement.query_map([], |row| read(row)).unwrap();
         all.extend(rows.map(|row| format!("{table} {:?}", row.unwrap())));
     }
@@ -316,6 +317,8 @@ fn a_wrong_sum_is_found() {
         "UPDATE daily_reporter SET reports = reports + 1",
         "UPDATE address SET records_failed = records_failed + 1",
         "DELETE FROM daily_result WHERE source = (SELECT max(source) FROM daily_result)",
+        "UPDATE daily_result SET sums = (SELECT sums FROM daily_result ORDER BY source LIMIT 1)",
+        "UPDATE daily_result SET sums = x'ff'",
         "UPDATE report SET conflict_with = id WHERE id = 1",
         "UPDATE record SET source = 2 WHERE source = 1",
     ] {

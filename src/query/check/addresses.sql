@@ -1,14 +1,8 @@
--- Addresses that sent mail as a domain, or one below it, in a window and passed DMARC, those of the most messages first, with a
--- name that each said in EHLO (the domain of SPF results of scope `helo`).
-SELECT s.ip AS source_ip, g.messages,
-       (SELECT max(t.value) FROM json_each(g.spf_sets) j
-        CROSS JOIN spf_result p ON p.spf_set = j.value JOIN text t ON t.id = p.domain WHERE p.scope = 'helo') AS helo
-FROM (
-  SELECT d.source, CAST(total(d.messages) AS INTEGER) AS messages, json_group_array(DISTINCT d.spf_set) AS spf_sets
-  FROM daily_result d JOIN text f ON f.id = d.header_from
-  WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND d.end_at >= :since AND d.end_at < :until
-    AND (d.dkim = 1 OR d.spf = 1) AND (f.value = :domain OR substr(f.value, -length(:domain) - 1) = '.' || :domain)
-  GROUP BY d.source
-) g JOIN address s ON s.id = g.source
-ORDER BY g.messages DESC, s.ip
+-- Addresses with how many messages they sent, those of the most first, out of a JSON array of their numbers, messages, and combinations
+-- of SPF results, [[1, 120, [7, 8]], …], with a name that each said in EHLO (the domain of SPF results of scope `helo`).
+SELECT s.ip AS source_ip, j.value ->> 1 AS messages,
+       (SELECT max(t.value) FROM json_each(j.value, '$[2]') k
+        CROSS JOIN spf_result p ON p.spf_set = k.value JOIN text t ON t.id = p.domain WHERE p.scope = 'helo') AS helo
+FROM json_each(:sums) j CROSS JOIN address s ON s.id = j.value ->> 0
+ORDER BY messages DESC, s.ip
 LIMIT :limit

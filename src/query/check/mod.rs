@@ -1,8 +1,13 @@
 //! What reports know of a domain that a check of its DNS needs: the keys its mail is signed with, and who sends for it.
 
-use rusqlite::named_params;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Database, Error, Window};
+use rusqlite::named_params;
+use serde_json::{Value, json};
+
+use super::counts::dmarc_pass;
+use super::evidence::Words;
+use super::{Database, Error, Window, sums};
 
 super::row! {
     /// A key that mail was signed with.
@@ -36,7 +41,13 @@ super::row! {
 /// See [`Error`].
 pub fn selectors(database: &Database, window: Window, domain: &str, limit: usize) -> Result<Vec<Selector>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":limit": limit};
+    let mut sets: BTreeMap<i64, i64> = BTreeMap::new();
+    sums::in_window(database, window, None, false, |sum| {
+        let messages = sets.entry(sum.key.dkim_set).or_default();
+        *messages = messages.saturating_add(sum.messages);
+    })?;
+    let sums = sets.into_iter().map(|(set, messages)| json!([set, messages])).collect::<Value>().to_string();
+    let params = named_params! {":sums": sums, ":domain": domain, ":limit": limit};
     database.rows(include_str!("selectors.sql"), params, Selector::read)
 }
 
@@ -46,8 +57,35 @@ pub fn selectors(database: &Database, window: Window, domain: &str, limit: usize
 /// See [`Error`].
 pub fn addresses(database: &Database, window: Window, domain: &str, limit: usize) -> Result<Vec<Address>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let params = named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":limit": limit};
+    // By From domain first: which of them are meant is looked up once each.
+    let mut sent: HashMap<i64, BTreeMap<i64, (i64, BTreeSet<i64>)>> = HashMap::new();
+    sums::in_window(database, window, None, false, |sum| {
+        if dmarc_pass(sum.results().0, sum.results().1) == Some(true) {
+            let (messages, spf_sets) = sent.entry(sum.key.header_from).or_default().entry(sum.source).or_default();
+            *messages = messages.saturating_add(sum.messages);
+            spf_sets.insert(sum.key.spf_set);
+        }
+    })?;
+    let mut sources: BTreeMap<i64, (i64, BTreeSet<i64>)> = BTreeMap::new();
+    let mut words = Words::default();
+    for (header_from, by_source) in sent {
+        let text = words.text(database.connection(), Some(header_from)).map_err(|error| database.explain(error))?;
+        if !text.is_some_and(|text| is_or_below(&text, domain)) {
+            continue;
+        }
+        for (source, (messages, spf_sets)) in by_source {
+            let (sum, sets) = sources.entry(source).or_default();
+            *sum = sum.saturating_add(messages);
+            sets.extend(spf_sets);
+        }
+    }
+    let sums = sources.into_iter().map(|(source, (messages, spf_sets))| json!([source, messages, spf_sets]));
+    let params = named_params! {":sums": sums.collect::<Value>().to_string(), ":limit": limit};
     database.rows(include_str!("addresses.sql"), params, Address::read)
+}
+
+fn is_or_below(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]

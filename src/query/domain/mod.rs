@@ -2,8 +2,8 @@
 
 use rusqlite::named_params;
 
-use super::facets::{Facet, Facets, facets};
-use super::{Database, Error, Window};
+use super::facets::{Adding, Facet, Facets, facets};
+use super::{Database, Error, Window, sums};
 
 super::row! {
     /// One policy, and when reports told of it.
@@ -52,10 +52,15 @@ pub fn domain(database: &Database, window: Window, domain: &str) -> Result<Domai
     let params = named_params! {":domain": domain, ":since": window.since, ":until": window.until};
     let times = named_params! {":since": window.since, ":until": window.until};
     let summed = database.one(include_str!("summed.sql"), times, |row| row.get::<_, bool>("summed"))?;
-    // The rows of one domain are found at once, the sums only by reading the days of the window.
-    let rows = if summed { include_str!("summed_rows.sql") } else { include_str!("rows.sql") };
+    let mut adding = Adding::default();
+    // The rows of one domain are found at once, the sums only by reading the days of the window; but what `prune` left is only there.
+    if summed {
+        sums::in_window(database, window, Some(domain), false, |sum| adding.add(sum))?;
+    } else {
+        adding.ask(database, include_str!("rows.sql"), params)?;
+    }
     Ok(Domain {
-        facets: facets(database, rows, params)?,
+        facets: facets(database, adding)?,
         reporters: database.rows(include_str!("reporters.sql"), params, Facet::from_row)?,
         policies: database.rows(include_str!("policies.sql"), params, Policy::read)?,
     })

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use rusqlite::named_params;
 
+pub(super) use gather::addresses;
 pub(super) use numbers::Place;
 pub(super) use results::Words;
 pub use results::{Dkim, Reason, Results, Sets, Spf};
 
-use super::{Counts, Database, Error, Window};
+use super::{Counts, Database, Error, Window, sums};
+use gather::Gathering;
 
 /// A sending address and how its mail fared.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,9 +79,9 @@ pub struct Evidence {
 /// # Errors
 /// As [`Database`].
 pub fn evidence(database: &Database, window: Window, domain: Option<&str>, verified: bool) -> Result<Evidence, Error> {
-    let params =
-        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
-    gather::gather(database, include_str!("rows.sql"), params, window)
+    let mut gathering = Gathering::default();
+    sums::in_window(database, window, domain, verified, |sum| gathering.take(sum))?;
+    gathering.finish(database, window.since)
 }
 
 /// The same of these addresses alone, of all domains and reports.
@@ -87,9 +89,9 @@ pub fn evidence(database: &Database, window: Window, domain: Option<&str>, verif
 /// # Errors
 /// As [`Database`].
 pub fn of(database: &Database, window: Window, addresses: &[super::source::Address]) -> Result<Evidence, Error> {
-    let sources = serde_json::Value::from_iter(addresses.iter().map(|address| address.id)).to_string();
-    let params = named_params! {":since": window.since, ":until": window.until, ":sources": sources};
-    gather::gather(database, include_str!("of.sql"), params, window)
+    let mut gathering = Gathering::default();
+    sums::of(database, window, addresses.iter().map(|address| address.id), |sum| gathering.take(sum))?;
+    gathering.finish(database, window.since)
 }
 
 /// Whether a report that ended before `since` tells of one of these addresses.
@@ -99,7 +101,7 @@ pub fn of(database: &Database, window: Window, addresses: &[super::source::Addre
 pub fn any_seen_before(database: &Database, since: i64, of: &[super::source::Address]) -> Result<bool, Error> {
     let ids = of.iter().map(|address| address.id);
     let mut found = false;
-    gather::addresses(database, ids, |_, _, first_at| found |= first_at.is_some_and(|first_at| first_at < since))?;
+    addresses(database, ids, |_, _, first_at| found |= first_at.is_some_and(|first_at| first_at < since))?;
     Ok(found)
 }
 

@@ -1,13 +1,17 @@
 //! What `enrich` found out about sending addresses: names, networks, block lists. Nothing here asks DNS: an address that was
 //! never looked up is not in the answer, and `expires_at` tells how old what is there may be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 
 use super::{Database, Error, Window};
 use crate::providers::{self, Named};
+use crate::store::daily;
+
+/// So many daily sums of an address are looked at, and the rest of a day's.
+const MOST_SUMS: usize = 2_000;
 
 /// What is known of one sending address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,11 +200,35 @@ pub fn passed_domains<'a>(
     for ip in ips {
         let read = |row: &Row<'_>| Ok((row.get::<_, String>("kind")?, row.get::<_, String>("domain")?));
         let found: &mut Passed = passed.entry(ip.to_owned()).or_default();
-        for (kind, domain) in database.rows(include_str!("passed.sql"), named_params! {":ip": ip}, read)? {
+        let (dkim_sets, spf_sets) = sets(database, ip)?;
+        let params = named_params! {":dkim_sets": dkim_sets, ":spf_sets": spf_sets};
+        for (kind, domain) in database.rows(include_str!("passed.sql"), params, read)? {
             if kind == "spf" { found.spf.push(domain) } else { found.dkim.push(domain) }
         }
     }
     Ok(passed)
+}
+
+/// Combinations of DKIM and of SPF results on mail from an address, out of a bounded number of sums, as JSON arrays.
+fn sets(database: &Database, ip: &str) -> Result<(String, String), Error> {
+    let (mut dkim_sets, mut spf_sets) = (BTreeSet::new(), BTreeSet::new());
+    let mut looked_at = 0;
+    let read = |row: &Row<'_>| {
+        let mut found = Vec::new();
+        daily::each(row, 0, |sum| found.push((sum.key.dkim_set, sum.key.spf_set)))?;
+        Ok(found)
+    };
+    let params = named_params! {":ip": ip};
+    database.each(include_str!("passed_sums.sql"), params, read, |found: Vec<(i64, i64)>| {
+        looked_at += found.len();
+        for (dkim_set, spf_set) in found {
+            dkim_sets.insert(dkim_set);
+            spf_sets.insert(spf_set);
+        }
+        Ok::<_, Error>(looked_at < MOST_SUMS)
+    })?;
+    let json = |sets: BTreeSet<i64>| serde_json::Value::from_iter(sets).to_string();
+    Ok((json(dkim_sets), json(spf_sets)))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use rusqlite::{Row, named_params};
 
-use super::facets::{Facet, Facets, facets};
-use super::{Database, Error, Window};
+use super::facets::{Adding, Facet, Facets, facets};
+use super::{Database, Error, Window, sums};
 
 super::row! {
     /// A sending address.
@@ -38,7 +38,9 @@ pub fn source(database: &Database, window: Window, addresses: &[Address]) -> Res
     let numbers: Vec<i64> = addresses.iter().map(|address| address.id).collect();
     let sources = serde_json::Value::from(numbers).to_string();
     let params = named_params! {":sources": sources, ":since": window.since, ":until": window.until};
-    let mut facets = facets(database, include_str!("rows.sql"), params)?;
+    let mut adding = Adding::default();
+    sums::of(database, window, addresses.iter().map(|address| address.id), |sum| adding.add(sum))?;
+    let mut facets = facets(database, adding)?;
     let reporters = database.rows(include_str!("reporters.sql"), params, Facet::from_row)?;
     let complaints = database.rows(include_str!("complaints.sql"), params, Facet::from_row)?;
     let complaint = |facet: &&Facet| facet.name.as_deref() != Some("not-spam");

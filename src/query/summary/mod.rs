@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::DateTime;
 use rusqlite::{Row, named_params};
 
-use super::days::{Cell, Day, days};
-use super::{Counts, Database, Error, Window};
+use super::days::{Cells, Day};
+use super::{Counts, Database, Error, Window, evidence, sums};
 
 /// What the rows of a summary are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,6 @@ pub enum By {
     Reporter,
     /// The UTC day on which the report's period ends; of a period of more than two days each day has its part.
     Day,
-}
-
-impl By {
-    fn sql(self) -> &'static str {
-        match self {
-            By::Source => include_str!("by_source.sql"),
-            By::Domain => include_str!("by_domain.sql"),
-            By::Reporter => include_str!("by_reporter.sql"),
-            By::Day => include_str!("by_day.sql"),
-        }
-    }
 }
 
 /// One row of a summary.
@@ -79,9 +68,21 @@ pub fn summary(
 ) -> Result<Summary, Error> {
     let params =
         named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
-    let mut lines = match by {
-        By::Day => days(database.rows(by.sql(), params, Cell::from_row)?).into_iter().map(of_day).collect(),
-        _ => database.rows(by.sql(), params, line)?,
+    let mut lines = match (by, domain) {
+        (By::Source, None) => {
+            let params = named_params! {":since": window.since, ":until": window.until, ":verified": verified};
+            database.rows(include_str!("by_source.sql"), params, line)?
+        }
+        (By::Source, Some(domain)) => sources_of(database, window, domain, verified)?,
+        (By::Domain, _) => database.rows(include_str!("by_domain.sql"), params, line)?,
+        (By::Reporter, _) => database.rows(include_str!("by_reporter.sql"), params, line)?,
+        (By::Day, _) => {
+            let mut cells = Cells::default();
+            sums::in_window(database, window, domain, verified, |sum| {
+                cells.add((sum.begin_at, sum.end_at), sum.results(), sum.disposition(), sum.messages);
+            })?;
+            cells.days().into_iter().map(of_day).collect()
+        }
     };
     let domains = database.rows(include_str!("domains.sql"), params, |row| row.get::<_, String>("domain"))?;
     let complaints = database.rows(include_str!("complaints.sql"), params, Incidents::read)?;
@@ -100,6 +101,33 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         last_at: row.get("last_at")?,
         spread: 0,
     })
+}
+
+/// By source, of one policy domain: the sums by address alone do not tell domains apart.
+fn sources_of(database: &Database, window: Window, domain: &str, verified: bool) -> Result<Vec<Line>, Error> {
+    let mut sources: HashMap<i64, Line> = HashMap::new();
+    sums::in_window(database, window, Some(domain), verified, |sum| {
+        let (dkim, spf) = sum.results();
+        let line = sources.entry(sum.source).or_insert(Line {
+            key: None,
+            counts: Counts::default(),
+            first_at: sum.begin_at,
+            last_at: sum.end_at,
+            spread: 0,
+        });
+        line.counts = line.counts.plus(Counts::of(sum.messages, dkim, spf, sum.disposition()));
+        line.first_at = line.first_at.min(sum.begin_at);
+        line.last_at = line.last_at.max(sum.end_at);
+    })?;
+    let ids: Vec<i64> = sources.keys().copied().collect();
+    evidence::addresses(database, ids.into_iter(), |id, ip, _| {
+        if let Some(line) = sources.get_mut(&id) {
+            line.key = Some(ip);
+        }
+    })?;
+    let mut lines: Vec<Line> = sources.into_values().collect();
+    lines.sort_by(|one, other| other.counts.messages.cmp(&one.counts.messages).then_with(|| one.key.cmp(&other.key)));
+    Ok(lines)
 }
 
 fn of_day(day: Day) -> Line {

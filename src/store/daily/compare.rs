@@ -2,6 +2,8 @@
 
 use rusqlite::Connection;
 
+use super::functions;
+
 /// What the records of counted reports add up to, in the columns of each table. `:day` stands for the day of a report,
 /// `:early` and `:short` for how its period differs from one that ends with that day and takes a day.
 const SOURCES: &str = "
@@ -51,27 +53,38 @@ const ADDRESSES: &str = "
     WHERE r.kind = 'aggregate' AND r.counted
     GROUP BY 1";
 
-/// Each table, its key and its figures, and what they add up.
-const TABLES: [(&str, &str, &str, &str); 4] = [
+/// What stands in `daily_result`: a key may be in several rows.
+const PACKED: &str = "
+    SELECT p.day, p.source, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5,
+           j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9, j.value ->> 10,
+           CAST(total(j.value ->> 11) AS INTEGER), CAST(total(j.value ->> 12) AS INTEGER)
+    FROM daily_result p LEFT JOIN json_each(sums_json(p.sums)) j
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13";
+
+/// Each table, its key and its figures, how these are read where they are no columns, and what they add up.
+const TABLES: [(&str, &str, &str, Option<&str>, &str); 4] = [
     (
         "daily_source",
         "day, source, early, short, verified",
         "records, messages, dmarc_pass, dkim_pass, spf_pass, unknown, quarantine, reject, forwarded, dkim_any, spf_any",
+        None,
         SOURCES,
     ),
     (
         "daily_reporter",
         "day, domain, org_name, early, short, verified",
         "reports, records, messages, dmarc_pass, dkim_pass, spf_pass, unknown, quarantine, reject",
+        None,
         REPORTERS,
     ),
     (
         "daily_result",
         "day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, short, verified",
         "records, messages",
+        Some(PACKED),
         RESULTS,
     ),
-    ("address", "id", "records, records_failed", ADDRESSES),
+    ("address", "id", "records, records_failed", None, ADDRESSES),
 ];
 
 /// The day of a report. SQLite divides towards zero, and a period may end in the first second of 1970.
@@ -85,7 +98,8 @@ const DAY: &str = "(r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 8
 pub fn differences(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut found = Vec::new();
     let summed: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM summed_report)", [], |row| row.get(0))?;
-    for (table, key, figures, sums) in TABLES {
+    functions(connection)?;
+    for (table, key, figures, packed, sums) in TABLES {
         let sums = sums
             .replace(":early", &format!("({DAY} + 1) * 86400 - r.end_at"))
             .replace(":short", "86400 - (r.end_at - r.begin_at)")
@@ -99,12 +113,16 @@ pub fn differences(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         let no_less: String = figures.split(", ").map(|figure| format!(" AND k.{figure} >= w.{figure}")).collect();
         let same: Vec<String> = key.split(", ").map(|column| format!("k.{column} = w.{column}")).collect();
         let same = same.join(" AND ");
+        let (place, kept) = match packed {
+            Some(packed) => ("kept", format!("kept ({key}, {figures}) AS MATERIALIZED ({packed})")),
+            None => (table, format!("kept AS (SELECT {key}, {figures} FROM {table})")),
+        };
         let sql = format!(
-            "WITH wanted ({key}, {figures}) AS MATERIALIZED ({sums}), kept AS (SELECT {key}, {figures} FROM {table}) SELECT \
+            "WITH wanted ({key}, {figures}) AS MATERIALIZED ({sums}), {kept} SELECT \
              (SELECT count(*) FROM (SELECT * FROM kept WHERE {exact} EXCEPT SELECT * FROM wanted)), \
              (SELECT count(*) FROM (SELECT * FROM wanted WHERE {exact} EXCEPT SELECT * FROM kept)), \
              (SELECT count(*) FROM wanted w WHERE NOT ({exact}) \
-              AND NOT EXISTS (SELECT 1 FROM {table} k WHERE {same}{no_less}))"
+              AND NOT EXISTS (SELECT 1 FROM {place} k WHERE {same}{no_less}))"
         );
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
         let (wrong, missing, less) = connection.query_row(&sql, [], read)?;

@@ -7,6 +7,8 @@
 
 mod compare;
 mod fresh;
+pub mod packed;
+mod results;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -14,6 +16,9 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 pub use compare::differences;
 pub use fresh::Fresh;
+use packed::{Key, Sum};
+use results::Results;
+pub use results::{each, functions, tell_used};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::standing::OF_IDENTITY;
@@ -128,14 +133,14 @@ pub fn forget_kept(connection: &Connection, day: i64, before: i64) -> rusqlite::
     for sql in [
         "UPDATE address SET records = address.records - d.sum FROM (SELECT source, sum(records) AS sum FROM daily_source \
          WHERE day = ?1 AND end_at < ?2 GROUP BY source) d WHERE address.id = d.source",
-        "UPDATE address SET records_failed = records_failed - d.sum FROM (SELECT source, sum(records) AS sum FROM daily_result \
-         WHERE day = ?1 AND end_at < ?2 AND dkim = 0 AND spf = 0 GROUP BY source) d WHERE address.id = d.source",
         "DELETE FROM daily_source WHERE day = ?1 AND end_at < ?2",
         "DELETE FROM daily_reporter WHERE day = ?1 AND end_at < ?2",
-        "DELETE FROM daily_result WHERE day = ?1 AND end_at < ?2",
     ] {
         connection.prepare_cached(sql)?.execute([day, before])?;
     }
+    let mut failed =
+        connection.prepare_cached("UPDATE address SET records_failed = records_failed - ?2 WHERE id = ?1")?;
+    results::forget(connection, day, before, |source, records| failed.execute([source, records]).map(|_| ()))?;
     let first = day.saturating_mul(SECONDS).saturating_add(1);
     let last = day.saturating_add(1).saturating_mul(SECONDS);
     connection
@@ -210,11 +215,14 @@ struct Reports {
 }
 
 /// A period, as it ends each key: how it differs from one that ends with its day and takes a day.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Period {
-    early: i64,
-    short: i64,
-    verified: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Period {
+    /// Seconds from its end to the end of the day.
+    pub early: i64,
+    /// Seconds that it is shorter than a day; below 0: longer.
+    pub short: i64,
+    /// Whether its report is verified.
+    pub verified: bool,
 }
 
 impl Period {
@@ -225,8 +233,14 @@ impl Period {
         Period { early: midnight.saturating_sub(end_at), short: SECONDS.saturating_sub(length), verified }
     }
 
-    fn end_at(self, day: i64) -> i64 {
+    /// Its end, in seconds since the epoch, as a period of that day.
+    pub fn end_at(self, day: i64) -> i64 {
         day.saturating_add(1).saturating_mul(SECONDS).saturating_sub(self.early)
+    }
+
+    /// Its begin.
+    pub fn begin_at(self, day: i64) -> i64 {
+        self.end_at(day).saturating_sub(SECONDS).saturating_add(self.short)
     }
 }
 
@@ -249,15 +263,7 @@ struct ReporterKey {
 struct ResultKey {
     day: i64,
     source: i64,
-    domain: i64,
-    header_from: i64,
-    disposition: i8,
-    dkim: i8,
-    spf: i8,
-    dkim_set: i64,
-    spf_set: i64,
-    reason_set: i64,
-    period: Period,
+    key: Key,
 }
 
 /// How messages fared. A count is at most 2^31, so these cannot overflow by what is read.
@@ -484,19 +490,8 @@ impl Sums<'_> {
                 *sum = sum.saturating_add(signed);
             }
         }
-        let key = ResultKey {
-            day,
-            source,
-            domain,
-            header_from,
-            disposition,
-            dkim,
-            spf,
-            dkim_set,
-            spf_set,
-            reason_set,
-            period,
-        };
+        let key = Key { domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, period };
+        let key = ResultKey { day, source, key };
         let sum = self.results.entry(key).or_default();
         sum.0 += sign;
         sum.1 = sum.1.saturating_add(signed);
@@ -611,65 +606,18 @@ impl Sums<'_> {
     }
 
     fn write_results(&mut self) -> rusqlite::Result<()> {
-        let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO daily_result (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, \
-             early, short, verified, records, messages) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-             ON CONFLICT (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, early, \
-             short, verified) DO UPDATE SET records = records + excluded.records, messages = messages + excluded.messages",
-        )?;
-        let mut remove = self.connection.prepare_cached(
-            "DELETE FROM daily_result WHERE (day, source, domain, header_from, disposition, dkim, spf, dkim_set, spf_set, \
-             reason_set, early, short, verified) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) AND records = 0",
-        )?;
-        for (key, (records, messages)) in sorted(&mut self.results) {
-            let ResultKey {
-                day,
-                source,
-                domain,
-                header_from,
-                disposition,
-                dkim,
-                spf,
-                dkim_set,
-                spf_set,
-                reason_set,
-                period,
-            } = key;
-            let Period { early, short, verified } = period;
-            upsert.execute(params![
-                day,
-                source,
-                domain,
-                header_from,
-                disposition,
-                dkim,
-                spf,
-                dkim_set,
-                spf_set,
-                reason_set,
-                early,
-                short,
-                verified,
-                records,
-                messages
-            ])?;
+        let mut rows = Results::of(self.connection)?;
+        let place = |(key, _): &(ResultKey, (i64, i64))| (key.day, key.source);
+        for entries in sorted(&mut self.results).chunk_by(|one, other| place(one) == place(other)) {
+            let Some((day, source)) = entries.first().map(place) else { continue };
+            let sum = |(key, (records, messages)): &(ResultKey, (i64, i64))| Sum {
+                key: key.key,
+                records: *records,
+                messages: *messages,
+            };
+            rows.add(day, source, &entries.iter().map(sum).collect::<Vec<_>>())?;
             if self.sign < 0 {
-                remove.execute(params![
-                    day,
-                    source,
-                    domain,
-                    header_from,
-                    disposition,
-                    dkim,
-                    spf,
-                    dkim_set,
-                    spf_set,
-                    reason_set,
-                    early,
-                    short,
-                    verified
-                ])?;
+                rows.tidy(day, source)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
--- The same as rows.sql of sending addresses given as a JSON array of their numbers: from one day with mail in the window to the
+-- The same as window.sql of sending addresses given as a JSON array of their numbers: from one day with mail in the window to the
 -- next, and in each straight to the addresses.
 WITH RECURSIVE days (day) AS (
   SELECT min(d.day) FROM daily_source d WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400
@@ -6,5 +6,5 @@ WITH RECURSIVE days (day) AS (
   SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= (:until - 1) / 86400)
   FROM days WHERE days.day IS NOT NULL
 )
-SELECT d.source, d.domain, d.dkim_set, d.spf_set, d.reason_set, d.dkim, d.spf, d.disposition, d.messages, d.day, d.early, d.short
+SELECT d.day, d.source, d.sums
 FROM days CROSS JOIN json_each(:sources) j CROSS JOIN daily_result d ON d.day = days.day AND d.source = j.value

@@ -1,0 +1,2 @@
+-- The number of a domain.
+SELECT id FROM text WHERE value = :domain

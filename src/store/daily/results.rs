@@ -1,0 +1,349 @@
+//! The rows of `daily_result`: read, changed and written as sums.
+//!
+//! An address of a day has one row, until it has more sums than [`MOST_SUMS`]: then the next row begins, and what comes goes into
+//! the last one alone. So a row is never long, however many ways of failing a stranger makes up. A key may then stand in several
+//! rows, and in one of them with less than nothing, when what is taken out came in with another; together they are right.
+
+use std::collections::HashSet;
+
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::{Type, ValueRef};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+
+use super::packed::{self, Key, NotSums, Sum};
+
+/// Of one row: about 26 kB.
+const MOST_SUMS: usize = 2_000;
+/// So many numbers are remembered as told.
+const MOST_TOLD: usize = 100_000;
+
+/// The rows of `daily_result`, to be changed.
+pub(super) struct Results<'a> {
+    last: CachedStatement<'a>,
+    write: CachedStatement<'a>,
+    remove: CachedStatement<'a>,
+    remove_all: CachedStatement<'a>,
+}
+
+impl<'a> Results<'a> {
+    pub(super) fn of(connection: &'a Connection) -> rusqlite::Result<Results<'a>> {
+        let prepare = |sql| connection.prepare_cached(sql);
+        Ok(Results {
+            last: prepare(
+                "SELECT part, sums FROM daily_result WHERE day = ?1 AND source = ?2 ORDER BY part DESC LIMIT 1",
+            )?,
+            write: prepare(
+                "INSERT INTO daily_result (day, source, part, sums) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (day, source, part) DO UPDATE SET sums = excluded.sums",
+            )?,
+            remove: prepare("DELETE FROM daily_result WHERE day = ?1 AND source = ?2 AND part = ?3")?,
+            remove_all: prepare(
+                "DELETE FROM daily_result WHERE day = ?1 AND source = ?2 \
+                 AND NOT EXISTS (SELECT 1 FROM daily_source WHERE day = ?1 AND source = ?2)",
+            )?,
+        })
+    }
+
+    /// Adds these, each key once and in order, to those of a day and address.
+    pub(super) fn add(&mut self, day: i64, source: i64, more: &[Sum]) -> rusqlite::Result<()> {
+        let last = |row: &Row<'_>| Ok((row.get(0)?, sums(row, 1)?));
+        let last: Option<(i64, Vec<Sum>)> = self.last.query_row([day, source], last).optional()?;
+        let (part, known) = last.unwrap_or_default();
+        self.put(day, source, part, &merged(&known, more))
+    }
+
+    /// Has these stand in a row instead of what does, and in more of them behind it where they are many.
+    fn put(&mut self, day: i64, source: i64, part: i64, sums: &[Sum]) -> rusqlite::Result<()> {
+        if sums.is_empty() {
+            self.remove.execute([day, source, part])?;
+        }
+        for (part, sums) in (part..).zip(sums.chunks(MOST_SUMS)) {
+            self.write.execute(params![day, source, part, packed::pack(sums)])?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what is left of a day and address of which nothing is in the sums any more: it comes to nothing.
+    pub(super) fn tidy(&mut self, day: i64, source: i64) -> rusqlite::Result<()> {
+        self.remove_all.execute([day, source]).map(|_| ())
+    }
+}
+
+/// Two runs of sums in order as one.
+fn merged(known: &[Sum], more: &[Sum]) -> Vec<Sum> {
+    let (mut known, mut more) = (known.iter().copied().peekable(), more.iter().copied().peekable());
+    let mut all = Vec::with_capacity(known.len() + more.len());
+    loop {
+        let next = match (known.peek(), more.peek()) {
+            (Some(one), Some(other)) if one.key == other.key => {
+                let records = one.records.saturating_add(other.records);
+                let sum = Sum { key: one.key, records, messages: one.messages.saturating_add(other.messages) };
+                known.next();
+                more.next();
+                Some(sum)
+            }
+            (Some(one), Some(other)) if one.key > other.key => more.next(),
+            (None, _) => more.next(),
+            _ => known.next(),
+        };
+        match next {
+            None => return all,
+            Some(Sum { records: 0, messages: 0, .. }) => {}
+            Some(sum) => all.push(sum),
+        }
+    }
+}
+
+/// Takes away the sums of a day of periods that ended before a time, and tells of how many records of each address among them both
+/// DKIM and SPF failed.
+pub(super) fn forget(
+    connection: &Connection,
+    day: i64,
+    before: i64,
+    mut failed: impl FnMut(i64, i64) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut rows = Results::of(connection)?;
+    let mut next = connection.prepare_cached(
+        "SELECT source, part, sums FROM daily_result WHERE day = ?1 AND (source, part) > (?2, ?3) \
+         ORDER BY source, part LIMIT 1",
+    )?;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, sums(row, 2)?));
+    let mut last = (i64::MIN, i64::MIN);
+    loop {
+        let found: Option<(i64, i64, Vec<Sum>)> = next.query_row([day, last.0, last.1], read).optional()?;
+        let Some((source, part, known)) = found else { return Ok(()) };
+        last = (source, part);
+        let (gone, kept): (Vec<Sum>, Vec<Sum>) = known.into_iter().partition(|sum| sum.key.period.end_at(day) < before);
+        if gone.is_empty() {
+            continue;
+        }
+        let bare = gone.iter().filter(|sum| (sum.key.dkim, sum.key.spf) == (0, 0));
+        failed(source, bare.map(|sum| sum.records).sum())?;
+        rows.put(day, source, part, &kept)?;
+    }
+}
+
+/// The sums in a column.
+fn sums(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Sum>> {
+    let bytes = row.get_ref(column)?.as_blob()?;
+    packed::unpack(bytes).collect::<Result<_, _>>().map_err(|error| damaged(column, error))
+}
+
+/// Hands on each of the sums in a column.
+///
+/// # Errors
+/// The column holds something else.
+pub fn each(row: &Row<'_>, column: usize, mut take: impl FnMut(Sum)) -> rusqlite::Result<()> {
+    for sum in packed::unpack(row.get_ref(column)?.as_blob()?) {
+        take(sum.map_err(|error| damaged(column, error))?);
+    }
+    Ok(())
+}
+
+/// Makes a temporary table `summed` of what the sums of reports that are gone name: `kind` is `dkim_set`, `spf_set`, `reason_set`
+/// or `header_from`, and `id` its number. Empty where no such sums are kept: what the others name, records name.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn tell_used(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute_batch("CREATE TEMP TABLE summed (kind TEXT, id INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID")?;
+    let mut insert = connection.prepare("INSERT OR IGNORE INTO summed VALUES (?1, ?2)")?;
+    let mut read = connection.prepare("SELECT sums FROM daily_result WHERE EXISTS (SELECT 1 FROM summed_report)")?;
+    let mut rows = read.query([])?;
+    let mut told: HashSet<(&str, i64)> = HashSet::new();
+    while let Some(row) = rows.next()? {
+        let before = told.len();
+        let mut new = Vec::new();
+        each(row, 0, |Sum { key, .. }| {
+            let named = [
+                ("dkim_set", key.dkim_set),
+                ("spf_set", key.spf_set),
+                ("reason_set", key.reason_set),
+                ("header_from", key.header_from),
+            ];
+            new.extend(named.into_iter().filter(|one| told.insert(*one)));
+        })?;
+        for (kind, id) in new {
+            insert.execute(params![kind, id])?;
+        }
+        if before > MOST_TOLD {
+            told.clear();
+        }
+    }
+    Ok(())
+}
+
+fn damaged(column: usize, error: NotSums) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(error))
+}
+
+/// Gives SQL of this connection three functions of a row's sums: `sums_json` is an array of an array for each, in the order of
+/// [`Key`] and then records and messages; `sums_records` and `sums_messages` are how many in all. Each is NULL of bytes that are no sums.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    connection.create_scalar_function(c"sums_json", 1, flags, |context| {
+        let list =
+            |sums: Vec<Sum>| serde_json::Value::from_iter(sums.iter().map(|sum| values(sum).to_vec())).to_string();
+        Ok(argument(context).map(list))
+    })?;
+    let total = |of: fn(&Sum) -> i64| {
+        move |context: &Context<'_>| {
+            let sum = |sums: Vec<Sum>| sums.iter().map(of).fold(0, i64::saturating_add);
+            Ok(argument(context).map(sum))
+        }
+    };
+    connection.create_scalar_function(c"sums_records", 1, flags, total(|sum| sum.records))?;
+    connection.create_scalar_function(c"sums_messages", 1, flags, total(|sum| sum.messages))
+}
+
+fn argument(context: &Context<'_>) -> Option<Vec<Sum>> {
+    match context.get_raw(0) {
+        ValueRef::Blob(bytes) => packed::unpack(bytes).collect::<Result<_, _>>().ok(),
+        _ => None,
+    }
+}
+
+fn values(sum: &Sum) -> [i64; 13] {
+    let &Sum { key, records, messages } = sum;
+    let Key { domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, period } = key;
+    let [disposition, dkim, spf] = [disposition, dkim, spf].map(i64::from);
+    let (early, short, verified) = (period.early, period.short, i64::from(period.verified));
+    [
+        domain,
+        header_from,
+        disposition,
+        dkim,
+        spf,
+        dkim_set,
+        spf_set,
+        reason_set,
+        early,
+        short,
+        verified,
+        records,
+        messages,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::store::daily::Period;
+    use crate::store::migrations::SCHEMA;
+
+    fn sum(number: i64, records: i64, messages: i64) -> Sum {
+        let period = Period { early: number % 3, short: 1, verified: number % 2 == 0 };
+        let (domain, header_from) = (number / 50, number / 50 + number % 2);
+        let results = ((number % 3) as i8, (number % 2) as i8, 1);
+        let (dkim_set, spf_set, reason_set) = (number, number * 7 % 1_000, number % 4);
+        let (disposition, dkim, spf) = results;
+        let key = Key { domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, period };
+        Sum { key, records, messages }
+    }
+
+    fn database() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        connection
+    }
+
+    /// What stands there by key, and in how many rows.
+    fn stands(connection: &Connection) -> (BTreeMap<Key, (i64, i64)>, usize) {
+        let mut statement = connection.prepare("SELECT sums FROM daily_result").unwrap();
+        let mut rows = statement.query([]).unwrap();
+        let (mut found, mut count): (BTreeMap<Key, (i64, i64)>, _) = (BTreeMap::new(), 0);
+        while let Some(row) = rows.next().unwrap() {
+            let before = found.len();
+            let mut packed = 0;
+            each(row, 0, |sum| {
+                let (records, messages) = found.entry(sum.key).or_default();
+                (*records, *messages) = (*records + sum.records, *messages + sum.messages);
+                packed += 1;
+            })
+            .unwrap();
+            assert!((1..=MOST_SUMS).contains(&packed), "{packed} after {before}");
+            count += 1;
+        }
+        (found, count)
+    }
+
+    #[test]
+    fn many_sums_are_in_several_rows_and_add_up() {
+        let connection = database();
+        let mut rows = Results::of(&connection).unwrap();
+        // More come, some that are there already, and some of those that were first go.
+        let mut wanted: BTreeMap<Key, (i64, i64)> = BTreeMap::new();
+        for (from, to, sign) in [(0, 1_500, 1), (1_000, 4_500, 1), (10, 20, 1), (0, 1_200, -1), (4_000, 4_500, -1)] {
+            let mut more: Vec<Sum> = (from..to).map(|number| sum(number, sign, sign * (number + 1))).collect();
+            more.sort_unstable_by_key(|sum| sum.key);
+            rows.add(20_000, 1, &more).unwrap();
+            for sum in more {
+                let known = wanted.entry(sum.key).or_default();
+                *known = (known.0 + sum.records, known.1 + sum.messages);
+            }
+            let (mut found, _) = stands(&connection);
+            found.retain(|_, sum| *sum != (0, 0));
+            wanted.retain(|_, sum| *sum != (0, 0));
+            assert_eq!(found, wanted, "{from} {to} {sign}");
+        }
+        assert!(stands(&connection).1 > 1);
+        // Nothing of the address is in the sums: what is left comes to nothing.
+        rows.tidy(20_000, 1).unwrap();
+        assert_eq!(stands(&connection).1, 0);
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_no_row() {
+        let connection = database();
+        let mut rows = Results::of(&connection).unwrap();
+        rows.add(5, 1, &[sum(1, 1, 10), sum(60, 2, 20)]).unwrap();
+        rows.add(5, 1, &[sum(1, -1, -10)]).unwrap();
+        assert_eq!(stands(&connection).0, BTreeMap::from([(sum(60, 0, 0).key, (2, 20))]));
+        rows.add(5, 1, &[sum(60, -2, -20)]).unwrap();
+        assert_eq!(stands(&connection).1, 0);
+    }
+
+    #[test]
+    fn a_day_is_forgotten_up_to_a_time() {
+        let connection = database();
+        let mut rows = Results::of(&connection).unwrap();
+        // Periods that end with the day, one second and two seconds before that.
+        for source in 1..=3 {
+            rows.add(0, source, &[sum(4, 1, 20), sum(8, 1, 30), sum(3, 1, 10)]).unwrap();
+        }
+        rows.add(1, 1, &[sum(3, 1, 10)]).unwrap();
+        let mut failed = Vec::new();
+        forget(&connection, 0, 86_400, |source, records| {
+            failed.push((source, records));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(failed, [(1, 0), (2, 0), (3, 0)]);
+        let (found, rows) = stands(&connection);
+        assert_eq!((rows, found), (4, BTreeMap::from([(sum(3, 0, 0).key, (4, 40))])));
+    }
+
+    #[test]
+    fn sql_can_read_them() {
+        let connection = database();
+        functions(&connection).unwrap();
+        Results::of(&connection).unwrap().add(1, 1, &[sum(4, 2, 20), sum(3, 1, 10)]).unwrap();
+        connection.execute("INSERT INTO daily_result VALUES (2, 1, 0, x'ff')", []).unwrap();
+        let ask = "SELECT group_concat(sums_json(sums), ' '), group_concat(sums_records(sums)), group_concat(sums_messages(sums)) \
+                   FROM daily_result";
+        let found: (String, String, String) =
+            connection.query_row(ask, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        assert_eq!(found.0, "[[0,0,1,0,1,4,28,0,1,1,1,2,20],[0,1,0,1,1,3,21,3,0,1,0,1,10]]");
+        assert_eq!((found.1.as_str(), found.2.as_str()), ("3", "30"));
+        let damaged = connection
+            .query_row("SELECT sums FROM daily_result WHERE day = 2", [], |row| each(row, 0, |_| ()))
+            .unwrap_err();
+        assert!(damaged.to_string().contains("no daily sums"), "{damaged}");
+    }
+}
