@@ -11,6 +11,9 @@ use super::{Entity, Header, Kind, Mail, Raw, decode};
 use crate::limits::Limits;
 use crate::problem::{Code, Refusal, Warning};
 
+/// Entities that there is room for from the start: those of most reports and complaints.
+const USUAL_ENTITIES: usize = 5;
+
 /// Longest file name that is decoded; decoding takes quadratic time.
 const FILE_NAME_BYTES: usize = 2048;
 
@@ -24,8 +27,8 @@ const PEEK_BYTES: usize = 4096;
 pub(super) fn split<'a>(message: &'a [u8], limits: &Limits) -> Result<Mail<'a>, Refusal> {
     let mut splitter = Splitter {
         limits,
-        entities: Vec::new(),
-        places: Vec::new(),
+        entities: Vec::with_capacity(USUAL_ENTITIES),
+        places: Vec::with_capacity(USUAL_ENTITIES),
         later: Vec::new(),
         again: 0,
         warnings: Vec::new(),
@@ -305,7 +308,9 @@ fn content_type(value: &str) -> (Option<String>, Vec<(String, String)>) {
     let media_type = |text: &str| {
         let (kind, subtype) = text.split_once('/').unwrap_or_default();
         let (kind, subtype) = (token(kind), token(subtype));
-        (!kind.is_empty() && !subtype.is_empty()).then(|| [kind, "/", subtype].concat().to_ascii_lowercase())
+        let mut media_type = [kind, "/", subtype].concat();
+        media_type.make_ascii_lowercase();
+        (!kind.is_empty() && !subtype.is_empty()).then_some(media_type)
     };
     let Some((before, parameters)) = value.split_once(';') else {
         return (media_type(value), Vec::new());

@@ -14,6 +14,8 @@ use super::text::{split_outside_quotes, unquoted, without_comments};
 const LOCAL_BYTES: usize = 64;
 /// Octets of a whole address (RFC 3696, erratum 1690).
 const ADDRESS_BYTES: usize = 254;
+/// Octets of a label of a domain name.
+const LABEL_BYTES: usize = 63;
 /// Octets of a domain name in text.
 const DOMAIN_BYTES: usize = 253;
 
@@ -124,7 +126,13 @@ impl Address {
 
     /// `local@domain`: the local part as sent, the domain canonical.
     pub fn canonical(&self) -> String {
-        format!("{}@{}", self.local, self.domain)
+        [&self.local, "@", &self.domain].concat()
+    }
+
+    /// Whether that is `text`.
+    pub fn is(&self, text: &str) -> bool {
+        let rest = text.strip_prefix(self.local.as_str()).and_then(|rest| rest.strip_prefix('@'));
+        rest == Some(self.domain.as_str())
     }
 
     /// What it is matched by; see [`folded`].
@@ -232,8 +240,11 @@ pub fn from_domain(text: &str) -> Option<String> {
 pub fn domain(text: &str) -> Option<String> {
     let text = text.trim();
     let text = text.strip_suffix('.').unwrap_or(text);
+    if is_ascii_name(text) {
+        return Some(text.to_ascii_lowercase());
+    }
     if text.is_ascii() {
-        return is_ascii_name(text).then(|| text.to_ascii_lowercase());
+        return None;
     }
     let ascii = idna::domain_to_ascii_cow(text.as_bytes(), AsciiDenyList::EMPTY).ok()?;
     is_ascii_name(&ascii).then(|| ascii.to_ascii_lowercase())
@@ -243,19 +254,18 @@ fn is_ascii_name(text: &str) -> bool {
     if text.is_empty() || text.len() > DOMAIN_BYTES {
         return false;
     }
-    let mut label = 0usize;
-    for b in text.bytes() {
-        match b {
-            b'.' if label == 0 => return false,
-            b'.' => label = 0,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => label += 1,
-            _ => return false,
-        }
-        if label > 63 {
+    let mut label = 0;
+    for (at, byte) in text.bytes().chain(std::iter::once(b'.')).enumerate() {
+        if byte == b'.' {
+            if !(1..=LABEL_BYTES).contains(&(at - label)) {
+                return false;
+            }
+            label = at + 1;
+        } else if !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_') {
             return false;
         }
     }
-    label > 0
+    true
 }
 
 /// The domain of a mail address: a name with a dot, of letters, digits and hyphens, that is no IP address; or a literal.
@@ -432,6 +442,22 @@ mod tests {
         // Other letters that only look or sound alike stay what they are: form C, not KC, and no folding of sharp s.
         check("\u{fb01}n@isp.example", "\u{fb01}n@isp.example");
         check("stra\u{df}e@isp.example", "stra\u{df}e@isp.example");
+    }
+
+    #[test]
+    fn an_address_is_its_canonical_text() {
+        let address = Address::parse("a.B@Isp.Example").unwrap();
+        for (text, expected) in [
+            ("a.B@isp.example", true),
+            ("a.b@isp.example", false),
+            ("a.B@isp.example.", false),
+            ("a.Bisp.example", false),
+            ("a.B", false),
+            ("", false),
+        ] {
+            assert_eq!(address.is(text), expected, "{text}");
+            assert_eq!(address.canonical() == text, expected, "{text}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn split_outside_quotes(text: &str, separator: u8) -> impl Iterator<I
     is_one.then_some(text).into_iter().chain(many.into_iter().flatten())
 }
 
-/// Splits at separators, which are ASCII characters, outside quoted strings and angle brackets.
+/// Splits at separators, which are ASCII characters other than letters and digits, outside quoted strings and angle brackets.
 pub(super) fn split_outside(text: &str, is_separator: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -55,6 +55,7 @@ pub(super) fn split_outside(text: &str, is_separator: impl Fn(u8) -> bool) -> im
         for (at, byte) in text.bytes().enumerate() {
             match byte {
                 _ if escaped => escaped = false,
+                b'a'..=b'z' | b'0'..=b'9' => {}
                 b'\\' => escaped = true,
                 b'"' => quoted = !quoted,
                 b'<' if !quoted => angle = true,

@@ -134,7 +134,11 @@ fn signature(value: &str) -> Option<(String, Option<String>)> {
             _ => {}
         }
     }
-    let closed_up = |value: &str| Some(value.split_whitespace().collect::<String>()).filter(|value| !value.is_empty());
+    let closed_up = |value: &str| match value.trim() {
+        "" => None,
+        value if value.contains(char::is_whitespace) => Some(value.split_whitespace().collect::<String>()),
+        value => Some(value.to_owned()),
+    };
     let selector = selector.and_then(closed_up).map(|selector| bounded(&selector, 255).to_ascii_lowercase());
     Some((address::domain(&domain.and_then(closed_up)?)?, selector))
 }

@@ -3,8 +3,6 @@
 //! A provider that names somebody, even by a mask or a digest, has decided what to disclose: then nothing is dug out of
 //! the rest of the original. Only a token of the sender's own may still say who it was.
 
-use std::collections::HashSet;
-
 use super::fields::Fields;
 use super::{Recipient, RecipientStatus, token};
 use crate::limits::Limits;
@@ -60,7 +58,7 @@ pub(in crate::report) fn judge(sent: &str, via: &'static str, message_id: Option
     let sent = sent.trim();
     let status = match Address::parse_field(sent) {
         Err(Fault::Empty) if !sent.contains('<') => return None,
-        Ok(address) if message_id.is_some_and(|id| id == address.canonical()) => RecipientStatus::Malformed,
+        Ok(address) if message_id.is_some_and(|id| address.is(id)) => RecipientStatus::Malformed,
         Ok(address) => match address.placeholder() {
             None => return Some(usable(&address, via, sent)),
             Some(Placeholder::Redacted) => RecipientStatus::Redacted,
@@ -82,12 +80,15 @@ pub(super) fn unique(
     limits: &Limits,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Recipient>, Refusal> {
-    let mut seen = HashSet::new();
+    // As many as are kept, which are few.
+    let mut seen: Vec<String> = Vec::new();
     let mut kept = Vec::new();
     for person in people {
-        if !seen.insert(address::folded(person.address.as_ref().unwrap_or(&person.spelled))) {
+        let folded = address::folded(person.address.as_ref().unwrap_or(&person.spelled));
+        if seen.contains(&folded) {
             continue;
         }
+        seen.push(folded);
         if kept.len() == limits.complaint_recipients {
             let reason = format!("names more than {} recipients", limits.complaint_recipients);
             return Err(Refusal::new(Code::TooManyRecipients, reason));

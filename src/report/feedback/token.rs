@@ -79,6 +79,10 @@ pub(in crate::report) fn all(original: &Fields) -> Vec<(String, String)> {
 }
 
 fn is_token(name: &str) -> bool {
+    // What they begin with, which most fields do not.
+    if !name.starts_with(['r', 'R', 'f', 'F', 'l', 'L', 'x', 'X']) {
+        return false;
+    }
     let begins = |field: &str| name.get(..field.len()).is_some_and(|head| head.eq_ignore_ascii_case(field));
     TOKEN_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field) || (field.ends_with('-') && begins(field)))
 }
