@@ -222,7 +222,8 @@ pub fn insert_chunk(
         let disposition = record.disposition.map(|disposition| disposition as i64);
         let header_from = text(record.header_from);
         let reason_set = record.reason_set.and_then(|set| reason_sets.get(set as usize)).copied();
-        insert.execute(params![
+        // A tuple is bound by what its members are; `params!` has to find that out for each.
+        insert.execute((
             report,
             record.ordinal,
             source,
@@ -236,7 +237,7 @@ pub fn insert_chunk(
             dkim_set,
             spf_set,
             reason_set,
-        ])?;
+        ))?;
         if let (Some(dkim_set), Some(spf_set)) = (dkim_set, spf_set) {
             fresh.add(report, || daily::Record {
                 source,
@@ -281,27 +282,13 @@ const COMPARED: usize = 4;
 /// Warns where a report has the same rows as another of the same reporter, domain and period under another report id:
 /// perhaps one report sent twice. Both count, because reporters with several servers do send such.
 pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    // Mostly there is none with which to compare it, and that is quickly seen.
-    let alike = connection
-        .prepare_cached(
-            "SELECT 1 FROM report n CROSS JOIN report o ON (o.domain, o.end_at, o.records, o.messages) = \
-             (n.domain, n.end_at, n.records, n.messages) WHERE n.id = ?1 AND o.id <> n.id",
-        )?
-        .exists([id])?;
-    if !alike {
+    let mut others = looked_alike(connection, id)?;
+    if others.is_empty() {
         return Ok(());
     }
-    let others: Vec<(i64, String)> = connection
-        .prepare_cached(&format!(
-            "SELECT o.id, o.report_id FROM report n CROSS JOIN (SELECT id FROM report \
-             WHERE (domain, end_at, records, messages) = (SELECT domain, end_at, records, messages FROM report WHERE id = ?1) \
-             ORDER BY id DESC LIMIT {LOOKED_AT}) c CROSS JOIN report o ON o.id = c.id \
-             WHERE n.id = ?1 AND o.id <> n.id AND o.kind = n.kind AND o.org_name IS n.org_name AND o.begin_at = n.begin_at \
-             AND o.report_id <> n.report_id AND n.records > 0 \
-             AND o.counted AND n.counted ORDER BY o.id LIMIT {COMPARED}",
-        ))?
-        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+    // The first ones.
+    others.reverse();
+    others.truncate(COMPARED);
     // Row by row in the order sent, so that neither has to be held or sorted.
     let mut differ = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM record a LEFT JOIN record b ON b.report = ?2 AND b.ordinal = a.ordinal WHERE a.report = ?1 \
@@ -317,4 +304,23 @@ pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Resul
         }
     }
     Ok(())
+}
+
+/// Other reports of the same reporter, domain, period and numbers, and their report ids, the last one first.
+fn looked_alike(connection: &Connection, id: i64) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut candidates = connection.prepare_cached(&format!(
+        "SELECT o.id, o.report_id, o.kind = n.kind AND o.org_name IS n.org_name AND o.begin_at = n.begin_at \
+         AND o.report_id <> n.report_id AND n.records > 0 AND o.counted AND n.counted \
+         FROM report n CROSS JOIN report o ON (o.domain, o.end_at, o.records, o.messages) = \
+         (n.domain, n.end_at, n.records, n.messages) \
+         WHERE n.id = ?1 AND o.id <> n.id ORDER BY o.id DESC LIMIT {LOOKED_AT}",
+    ))?;
+    let mut alike = Vec::new();
+    let mut rows = candidates.query([id])?;
+    while let Some(row) = rows.next()? {
+        if row.get(2)? {
+            alike.push((row.get(0)?, row.get(1)?));
+        }
+    }
+    Ok(alike)
 }

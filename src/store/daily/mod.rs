@@ -527,7 +527,7 @@ impl Sums<'_> {
         for (key, sum) in sorted(&mut self.sources) {
             let SourceKey { day, source, period: Period { early, short, verified } } = key;
             let SourceFigures { figures: f, forwarded, dkim_any, spf_any } = sum;
-            upsert.execute(params![
+            upsert.execute((
                 day,
                 source,
                 early,
@@ -543,8 +543,8 @@ impl Sums<'_> {
                 f.reject,
                 forwarded,
                 dkim_any,
-                spf_any
-            ])?;
+                spf_any,
+            ))?;
             if self.sign < 0 {
                 remove.execute(params![day, source, early, short, verified])?;
             }
@@ -559,7 +559,7 @@ impl Sums<'_> {
         )?;
         for (source, told) in sorted(&mut self.addresses) {
             let first_at = (self.sign > 0).then_some(told.first_at);
-            update.execute(params![source, told.records, told.failed, first_at])?;
+            update.execute((source, told.records, told.failed, first_at))?;
         }
         Ok(())
     }
