@@ -291,8 +291,10 @@ impl Connection {
     /// What the server tells of the messages of `set`. Some servers send bodies nobody asked for; one of up to `literal`
     /// bytes is passed over.
     pub fn sizes(&mut self, set: &str, literal: u64) -> Result<Sizes, Failure> {
+        // Where sizes were never asked for, a server may have to read the messages.
         let small = Budget::small(Expect::Sizes);
-        let budget = Budget { bytes: small.bytes.saturating_add(literal), literal, ..small };
+        let budget =
+            Budget { bytes: (4 * small.bytes).saturating_add(literal), likely: 4 * small.bytes, literal, ..small };
         self.run(budget, |session| {
             let mut sizes = Sizes::default();
             for item in session.uid_fetch(set, "(UID RFC822.SIZE)")?.iter() {
