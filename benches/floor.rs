@@ -64,7 +64,7 @@ fn fresh(db: &Path) -> Connection {
     remove(db);
     let connection = Connection::open(db).expect("a database");
     connection.pragma_update(None, "journal_mode", "WAL").expect("WAL");
-    connection.pragma_update(None, "synchronous", "NORMAL").expect("synchronous");
+    connection.pragma_update(None, "synchronous", "FULL").expect("synchronous");
     connection.pragma_update(None, "foreign_keys", true).expect("foreign keys");
     connection.execute_batch(include_str!("../schema.sql")).expect("schema.sql");
     connection
