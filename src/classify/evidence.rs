@@ -1,7 +1,6 @@
 //! From what reporters say of single messages to the facts about their source.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Facts;
 use crate::query::evidence::{Dkim, Reason, Spf};
@@ -39,15 +38,15 @@ pub struct Seen<'a> {
 
 /// What messages with something in common tell about their source, however many there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Told<'a> {
     /// Types of override reasons, as often as they stand there.
-    reasons: Vec<Arc<str>>,
+    reasons: Vec<&'a str>,
     /// Domains not ours that SPF passes for.
-    spf_as: Vec<Box<str>>,
+    spf_as: Vec<&'a str>,
     /// The same of DKIM.
-    dkim_as: Vec<Box<str>>,
+    dkim_as: Vec<&'a str>,
     /// Of failing messages: domains that either passes for.
-    authenticated_as: Vec<Box<str>>,
+    authenticated_as: Vec<&'a str>,
     /// Which of the sums they belong to, if any.
     sum: Option<Sum>,
     /// Failing, with a signature of ours whose key works nowhere.
@@ -65,15 +64,18 @@ enum Sum {
     FailBare,
 }
 
-impl Told {
+impl<'a> Told<'a> {
     /// `works` answers whether the key of a domain and selector verifies anything at all in the window.
-    pub fn by(seen: Seen<'_>, known: &Organizations, works: impl Fn(&str, Option<&str>) -> bool) -> Told {
-        let ours = |domain: &str| seen.domain.is_some_and(|policy| known.is_aligned(domain, policy));
+    pub fn by(seen: Seen<'a>, known: &Organizations, works: impl Fn(&str, Option<&str>) -> bool) -> Told<'a> {
+        let policy = seen.domain.map(|policy| (policy, known.of(policy)));
+        let ours = |domain: &str| {
+            policy.is_some_and(|(policy, organization)| domain == policy || known.of(domain) == organization)
+        };
         let others = |domain: &&str| !ours(domain);
         let mut told = Told {
-            reasons: seen.reasons.iter().map(|reason| reason.kind.clone().unwrap_or_else(|| "other".into())).collect(),
-            spf_as: spf_passed(&seen).filter(others).map(|domain| known.of(domain).into()).collect(),
-            dkim_as: dkim_passed(&seen).filter(others).map(|domain| known.of(domain).into()).collect(),
+            reasons: seen.reasons.iter().map(|reason| reason.kind.as_deref().unwrap_or("other")).collect(),
+            spf_as: spf_passed(&seen).filter(others).map(|domain| known.of(domain)).collect(),
+            dkim_as: dkim_passed(&seen).filter(others).map(|domain| known.of(domain)).collect(),
             ..Told::default()
         };
         told.dkim_as.sort_unstable();
@@ -90,13 +92,13 @@ impl Told {
 
     fn fail(
         &mut self,
-        seen: &Seen<'_>,
+        seen: &Seen<'a>,
         known: &Organizations,
         forwarding: bool,
         ours: &dyn Fn(&str) -> bool,
         works: &dyn Fn(&str, Option<&str>) -> bool,
     ) {
-        let passed = dkim_passed(seen).chain(spf_passed(seen)).map(|domain| known.of(domain).into());
+        let passed = dkim_passed(seen).chain(spf_passed(seen)).map(|domain| known.of(domain));
         self.authenticated_as = passed.collect();
         self.authenticated_as.sort_unstable();
         self.authenticated_as.dedup();
@@ -132,7 +134,7 @@ fn survived(seen: &Seen<'_>, ours: &dyn Fn(&str) -> bool) -> bool {
 
 impl Facts {
     /// Adds what messages tell about their source.
-    pub fn see(&mut self, told: &Told, messages: i64) {
+    pub fn see(&mut self, told: &Told<'_>, messages: i64) {
         for (sums, words) in [
             (&mut self.spf_as, &told.spf_as),
             (&mut self.dkim_as, &told.dkim_as),

@@ -107,7 +107,7 @@ pub(super) struct Adding(HashMap<Numbered, i64, Place>);
 
 impl Adding {
     /// Adds a daily sum.
-    pub(super) fn add(&mut self, sum: &Sum) {
+    pub(super) fn add(&mut self, sum: &Sum<'_>) {
         let Key { domain, header_from, dkim_set, spf_set, reason_set, dkim, spf, disposition, .. } = sum.key;
         let [dkim, spf, disposition] = [dkim, spf, disposition].map(i64::from);
         let numbered =

@@ -1,37 +1,48 @@
 //! Policies as published, by policy domain.
 
-use rusqlite::named_params;
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::{Database, Error, Window};
 
-super::row! {
-    /// One policy domain in a window.
-    pub struct Policy {
-        /// The domain.
-        domain: String,
-        /// Reports about it.
-        reports: i64,
-        /// Different reporters.
-        reporters: i64,
-        /// Begin of their first period.
-        first_at: i64,
-        /// End of their last.
-        last_at: i64,
-        /// `p`, of the newest report; so are the following.
-        p: Option<String>,
-        /// `sp`.
-        sp: Option<String>,
-        /// `np`.
-        np: Option<String>,
-        /// `adkim`.
-        adkim: Option<String>,
-        /// `aspf`.
-        aspf: Option<String>,
-        /// `pct`.
-        pct: Option<i64>,
-        /// `testing`.
-        testing: Option<String>,
-    }
+/// One policy domain in a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The domain.
+    pub domain: String,
+    /// Reports about it.
+    pub reports: i64,
+    /// Different reporters.
+    pub reporters: i64,
+    /// Begin of their first period.
+    pub first_at: i64,
+    /// End of their last.
+    pub last_at: i64,
+    /// `p`, of the newest report; so are the following.
+    pub p: Option<String>,
+    /// `sp`.
+    pub sp: Option<String>,
+    /// `np`.
+    pub np: Option<String>,
+    /// `adkim`.
+    pub adkim: Option<String>,
+    /// `aspf`.
+    pub aspf: Option<String>,
+    /// `pct`.
+    pub pct: Option<i64>,
+    /// `testing`.
+    pub testing: Option<String>,
+}
+
+/// How far the reports of one domain reach.
+#[derive(Clone, Debug)]
+struct Reach {
+    reports: i64,
+    /// Numbers of their organisations.
+    reporters: BTreeSet<i64>,
+    first_at: i64,
+    last_at: i64,
 }
 
 /// Of the reports that [`super::summary::summary`] counts, by domain.
@@ -44,9 +55,64 @@ pub fn policies(
     domain: Option<&str>,
     verified: bool,
 ) -> Result<Vec<Policy>, Error> {
-    let params =
-        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified};
-    database.rows(include_str!("policy.sql"), params, Policy::read)
+    let look = || -> rusqlite::Result<Vec<Policy>> {
+        let reaches = reaches(database, window, domain, verified)?;
+        let mut statement = database.connection().prepare(include_str!("policy.sql"))?;
+        let mut found = Vec::with_capacity(reaches.len());
+        for (domain, reach) in reaches {
+            let params = named_params! {":domain": domain, ":last_at": reach.last_at, ":verified": verified};
+            found.extend(statement.query_row(params, |row| policy(row, &reach)).optional()?);
+        }
+        Ok(found)
+    };
+    let mut found = look().map_err(|error| database.explain(error))?;
+    found.sort_by(|one, other| one.domain.cmp(&other.domain));
+    Ok(found)
+}
+
+fn policy(row: &Row<'_>, reach: &Reach) -> rusqlite::Result<Policy> {
+    Ok(Policy {
+        domain: row.get("domain")?,
+        reports: reach.reports,
+        reporters: i64::try_from(reach.reporters.len()).unwrap_or(i64::MAX),
+        first_at: reach.first_at,
+        last_at: reach.last_at,
+        p: row.get("p")?,
+        sp: row.get("sp")?,
+        np: row.get("np")?,
+        adkim: row.get("adkim")?,
+        aspf: row.get("aspf")?,
+        pct: row.get("pct")?,
+        testing: row.get("testing")?,
+    })
+}
+
+/// By the number of the domain.
+fn reaches(
+    database: &Database,
+    window: Window,
+    domain: Option<&str>,
+    verified: bool,
+) -> rusqlite::Result<HashMap<i64, Reach>> {
+    let mut statement = database.connection().prepare(include_str!("policy_reach.sql"))?;
+    let mut rows = statement.query(
+        named_params! {":since": window.since, ":until": window.until, ":domain": domain, ":verified": verified},
+    )?;
+    let mut reaches: HashMap<i64, Reach> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let (reporter, reports): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let (first_at, last_at) = (row.get(3)?, row.get(4)?);
+        let none = Reach { reports: 0, reporters: BTreeSet::new(), first_at, last_at };
+        let reach = reaches.entry(row.get(0)?).or_insert(none);
+        reach.reports = reach.reports.saturating_add(reports);
+        reach.first_at = reach.first_at.min(first_at);
+        reach.last_at = reach.last_at.max(last_at);
+        // 0 stands for reports that name no organisation.
+        if reporter != 0 {
+            reach.reporters.insert(reporter);
+        }
+    }
+    Ok(reaches)
 }
 
 /// Domains that aggregate reports named as their policy domain, ever, in order.

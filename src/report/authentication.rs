@@ -9,6 +9,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
+
 use crate::mail::Header;
 
 use super::address::{self, Mailbox};
@@ -248,7 +250,7 @@ pub fn organizational(domain: &str) -> &str {
 #[derive(Debug, Default)]
 pub struct Organizations {
     /// Which part of each domain it is.
-    known: RefCell<HashMap<Box<str>, Range<usize>>>,
+    known: RefCell<HashMap<Box<str>, Range<usize>, RandomState>>,
 }
 
 /// More domains than this are not remembered: strangers choose them.

@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
-use super::{Judged, network};
+use super::Judged;
 use crate::classify::{Class, Facts, Reason, Verdict, classify};
 use crate::query::Counts;
 use crate::report::authentication::organizational;
@@ -112,7 +113,7 @@ fn grouped(sources: &[Judged], class: Class, many: usize) -> Vec<Group<'_>> {
         return members.into_iter().map(|source| Group::of(common(source), vec![source])).collect();
     }
     // What has another reason has another sentence, and is another line.
-    let mut groups: HashMap<(Common<'_>, Reason), Vec<&Judged>> = HashMap::new();
+    let mut groups: HashMap<(Common<'_>, Reason), Vec<&Judged>, RandomState> = HashMap::default();
     for source in members {
         groups.entry((common(source), source.verdict.reason)).or_default().push(source);
     }
@@ -174,7 +175,7 @@ pub(super) fn common(source: &Judged) -> Common<'_> {
     let label = source.facts.label.as_ref().and_then(|label| label.name.as_deref());
     let name = || source.facts.names.first().map(|name| organizational(name));
     let called = label.or(source.facts.provider.as_deref()).or_else(name).map(Common::Name);
-    called.or_else(|| network(&source.ip).map(Common::Network)).unwrap_or(Common::Name(&source.ip))
+    called.or_else(|| source.network.map(Common::Network)).unwrap_or(Common::Name(&source.ip))
 }
 
 #[cfg(test)]
@@ -186,7 +187,7 @@ mod tests {
         facts.counts =
             Counts { messages: pass + fail, dmarc_pass: pass, dkim_pass: pass, spf_pass: pass, ..Counts::default() };
         let verdict = classify(&facts);
-        Judged { ip: ip.to_owned(), facts, verdict, fails: Vec::new(), names: None }
+        Judged::new(ip.to_owned(), facts, verdict, Vec::new(), None)
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod changes;
 pub mod collapse;
 mod label;
 pub mod selectors;
+pub mod shown;
 pub mod silence;
 pub mod single;
 pub mod steps;
@@ -14,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use crate::classify::evidence::{Seen, Told};
@@ -56,6 +58,8 @@ pub type Lost = Vec<(Arc<str>, i64)>;
 pub struct Judged {
     /// The address.
     pub ip: String,
+    /// See [`network`].
+    pub network: Option<IpNet>,
     /// What is known.
     pub facts: Facts,
     /// What it is, and why.
@@ -67,6 +71,11 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// With the network that goes with the address.
+    pub fn new(ip: String, facts: Facts, verdict: Verdict, fails: Lost, names: Option<Box<Names>>) -> Judged {
+        Judged { network: network(&ip), ip, facts, verdict, fails, names }
+    }
+
     /// What to call it: the user's name, its own, its provider's.
     pub fn name(&self) -> Option<&str> {
         let label = self.facts.label.as_ref().and_then(|label| label.name.as_deref());
@@ -165,13 +174,13 @@ fn judge(
         name(&mut facts, names.as_deref(), &ours);
         facts.label = labels.of(&source.ip, &facts);
         let verdict = classify(&facts);
-        Judged { ip: source.ip, facts, verdict, fails, names }
+        Judged::new(source.ip, facts, verdict, fails, names)
     };
     Ok(sources.into_iter().zip(gathered).map(one).collect())
 }
 
 /// By class, then by most failing messages, then by most messages. The places are sorted and not the sources, which are large.
-fn in_order(sources: Vec<Judged>) -> Vec<Judged> {
+fn in_order(mut sources: Vec<Judged>) -> Vec<Judged> {
     let key = |judged: &Judged| {
         let counts = judged.facts.counts;
         (judged.verdict.class, Reverse(counts.fail()), Reverse(counts.messages))
@@ -179,9 +188,19 @@ fn in_order(sources: Vec<Judged>) -> Vec<Judged> {
     let mut order: Vec<_> =
         sources.iter().enumerate().map(|(place, judged)| (key(judged), &*judged.ip, place)).collect();
     order.sort_unstable();
-    let order: Vec<usize> = order.into_iter().map(|(_, _, place)| place).collect();
-    let mut sources: Vec<Option<Judged>> = sources.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|place| sources.get_mut(place)?.take()).collect()
+    let mut places = vec![0; order.len()];
+    for (to, (_, _, from)) in order.into_iter().enumerate() {
+        if let Some(place) = places.get_mut(from) {
+            *place = to;
+        }
+    }
+    for at in 0..places.len() {
+        while let Some(to) = places.get(at).copied().filter(|to| *to != at) {
+            sources.swap(at, to);
+            places.swap(at, to);
+        }
+    }
+    sources
 }
 
 /// Messages of policy domains.
@@ -202,7 +221,7 @@ fn gather(evidence: &Evidence, signers: &Signers<'_>) -> (Vec<(Facts, Lost)>, By
         };
         Told::by(seen, &known, |domain, selector| signers.works(domain, selector))
     };
-    let told: Vec<Told> = evidence.kinds.iter().map(tell).collect();
+    let told: Vec<Told<'_>> = evidence.kinds.iter().map(tell).collect();
     let mut gathered: Vec<(Facts, Lost)> = evidence.sources.iter().map(|_| Default::default()).collect();
     let mut messages: Vec<i64> = vec![0; evidence.domains.len()];
     for seen in &evidence.seen {
@@ -232,8 +251,8 @@ fn lose(lost: &mut Lost, domain: &Arc<str>, messages: i64) {
 /// Keys that verify signatures.
 #[derive(Debug, Default)]
 struct Signers<'a> {
-    keys: HashSet<(&'a str, Option<&'a str>)>,
-    domains: HashSet<&'a str>,
+    keys: HashSet<(&'a str, Option<&'a str>), RandomState>,
+    domains: HashSet<&'a str, RandomState>,
 }
 
 impl<'a> Signers<'a> {
@@ -273,10 +292,10 @@ fn name(facts: &mut Facts, names: Option<&Names>, domains: &[String]) {
 /// Finds the sources that prove nothing next to one that passes SPF as ours, and judges them again: printers, forgotten
 /// servers.
 fn neighbours(sources: &mut [Judged]) {
-    let mut ours: HashMap<IpNet, (i64, String)> = HashMap::new();
-    let mut bare: HashMap<IpNet, usize> = HashMap::new();
+    let mut ours: HashMap<IpNet, (i64, String), RandomState> = HashMap::default();
+    let mut bare: HashMap<IpNet, usize, RandomState> = HashMap::default();
     for source in sources.iter() {
-        let Some(network) = network(&source.ip) else { continue };
+        let Some(network) = source.network else { continue };
         if source.facts.counts.spf_pass > 0 {
             let found = (source.facts.counts.messages, source.ip.clone());
             let most = ours.entry(network).or_insert_with(|| found.clone());
@@ -289,7 +308,7 @@ fn neighbours(sources: &mut [Judged]) {
         }
     }
     for source in sources.iter_mut().filter(|source| source.facts.counts.dmarc_pass == 0) {
-        let Some(network) = network(&source.ip) else { continue };
+        let Some(network) = source.network else { continue };
         if bare.get(&network).is_some_and(|count| *count <= MOST_NEIGHBOURS) {
             source.facts.neighbour = ours.get(&network).map(|(_, ip)| ip.clone());
             source.verdict = classify(&source.facts);
@@ -305,10 +324,10 @@ pub fn network(ip: &str) -> Option<IpNet> {
 }
 
 /// What blocks a stricter policy of one domain: what it is called by, how many sources, the first one's name, and what is lost.
-type Blockers<'a> = HashMap<Common<'a>, (usize, &'a str, i64)>;
+type Blockers<'a> = HashMap<Common<'a>, (usize, &'a str, i64), RandomState>;
 
 fn domains(policies: Vec<policy::Policy>, messages: &ByDomain, sources: &[Judged]) -> Vec<Domain> {
-    let mut lost: HashMap<&str, (Fails, Blockers<'_>)> = HashMap::new();
+    let mut lost: HashMap<&str, (Fails, Blockers<'_>), RandomState> = HashMap::default();
     for source in sources {
         let blocks = matches!(source.verdict.class, Class::Fix | Class::New) && !source.fails.is_empty();
         let common = blocks.then(|| collapse::common(source));
@@ -383,7 +402,7 @@ mod tests {
         let mut facts = Facts { fail_bare: messages - spf_pass, ..Facts::default() };
         facts.counts = Counts { messages, dmarc_pass: spf_pass, spf_pass, ..Counts::default() };
         let verdict = classify(&facts);
-        Judged { ip: ip.to_owned(), facts, verdict, fails: Vec::new(), names: None }
+        Judged::new(ip.to_owned(), facts, verdict, Vec::new(), None)
     }
 
     #[test]

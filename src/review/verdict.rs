@@ -130,7 +130,7 @@ mod tests {
             Counts { messages: pass + fail, dmarc_pass: pass, dkim_pass: pass, complaints, ..Counts::default() };
         with(&mut facts);
         let verdict = classify(&facts);
-        Judged { ip: ip.to_owned(), facts, verdict, fails: Vec::new(), names: None }
+        Judged::new(ip.to_owned(), facts, verdict, Vec::new(), None)
     }
 
     fn rate(ip: &str, compared: i64, messages: i64) -> Rate {

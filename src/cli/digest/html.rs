@@ -2,11 +2,13 @@
 
 use super::{Digest, freshness, title, waiting};
 use crate::classify::tighten::words as advice_words;
+use crate::cli::summary::TABLE_DOMAINS;
 use crate::cli::summary::page::details;
 use crate::cli::window;
 use crate::number;
 use crate::render::html::{Bar, END, Text, begin, chart};
 use crate::review::collapse::{Line, collapse};
+use crate::review::shown::shown;
 use crate::review::verdict::outcome;
 
 /// Lines of sources.
@@ -116,13 +118,17 @@ fn policies(text: &mut String, digest: &Digest) {
         return;
     }
     text.push_str("<h2>Published policy</h2>\n<table>\n<tbody>\n");
-    for domain in &digest.review.domains {
+    let shown = shown(&digest.review.domains, TABLE_DOMAINS);
+    for domain in &shown.domains {
         text.push_str(&format!(
             "<tr><td>{} {}<span class=\"why\">{}</span></td></tr>\n",
             Text(&domain.standing.domain),
             Text(&domain.standing.policy.words()),
             Text(&advice_words(&domain.standing, &domain.advice))
         ));
+    }
+    if let Some(rest) = &shown.rest {
+        text.push_str(&format!("<tr><td><span class=\"why\">{}</span></td></tr>\n", Text(rest)));
     }
     text.push_str("</tbody>\n</table>\n");
 }

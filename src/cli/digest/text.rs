@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{Digest, freshness, waiting};
 use crate::cli::answer;
-use crate::cli::summary::page as summary;
+use crate::cli::summary::{TABLE_DOMAINS, page as summary};
 use crate::render::page::{Page, Tone};
 
 /// Lines of sources.
@@ -22,7 +22,7 @@ pub(super) fn write(out: &mut impl Write, digest: &Digest) -> io::Result<()> {
     section(&mut page, "Silent", &silent)?;
     section(&mut page, "Waiting", &waiting(digest))?;
     page.blank()?;
-    summary::policies(&mut page, review)?;
+    summary::policies(&mut page, review, TABLE_DOMAINS, "`dmarcdb summary --limit 0` shows all")?;
     summary::sources(&mut page, &review.sources, review.totals, SOURCES)?;
     page.blank()?;
     page.paragraph(Tone::Plain, "", 0, &freshness(digest))

@@ -21,8 +21,12 @@ use crate::render::page::{Page, Tone};
 use crate::render::{Format, Sheet, json, number, sheet};
 use crate::review::{self, Asked, Judged, Review};
 
+use page::Limits;
+
 /// Rows of a table.
 const TABLE_ROWS: usize = 20;
+/// Policy domains above it.
+pub(in crate::cli) const TABLE_DOMAINS: usize = 8;
 
 const EXAMPLES: &str = "\
 The first line says whether anybody is needed. Every source has a class: `fix` is yours or your provider's and does not
@@ -155,7 +159,8 @@ fn sources(
     let rows = || review.sources.iter().take(limit);
     match format {
         Format::Table => {
-            page::write(out, review, notes, rate, limit, args.domain.as_deref(), args.explain)?;
+            let limits = Limits { sources: limit, domains: args.limit.of_table(format, TABLE_DOMAINS) };
+            page::write(out, review, notes, rate, limits, args.domain.as_deref(), args.explain)?;
             let attributed = rows_complaints(&review.sources);
             closing(out, args.by, review.totals, review.totals.complaints - attributed, notes)?;
         }

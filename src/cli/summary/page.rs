@@ -18,6 +18,7 @@ use crate::render::page::{Page, Tone, wrap};
 use crate::render::sanitize::Untrusted;
 use crate::render::table::cut;
 use crate::review::collapse::{self, Line, Lines, collapse};
+use crate::review::shown::shown;
 use crate::review::verdict::outcome;
 use crate::review::{Judged, Review};
 
@@ -29,13 +30,20 @@ const ROOMY: usize = 96;
 const SOURCE: (usize, usize) = (44, 20);
 const GAP: &str = "  ";
 
+/// How many lines of each there are at most.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Limits {
+    pub sources: usize,
+    pub domains: usize,
+}
+
 /// Writes the whole page but its closing lines.
 pub(in crate::cli) fn write(
     out: &mut impl Write,
     review: &Review,
     notes: &Notes,
     rate: Option<&Rate>,
-    limit: usize,
+    limits: Limits,
     domain: Option<&str>,
     explain: bool,
 ) -> io::Result<()> {
@@ -50,8 +58,8 @@ pub(in crate::cli) fn write(
         page.paragraph(Tone::Plain, GAP, 2, &words)?;
     }
     page.blank()?;
-    policies(&mut page, review)?;
-    let found = collapse(&review.sources, limit);
+    policies(&mut page, review, limits.domains, "--limit 0 shows all")?;
+    let found = collapse(&review.sources, limits.sources);
     lines(&mut page, &found, if explain { Beside::Facts } else { Beside::Why })?;
     left_out(&mut page, &found, review.totals, "--limit 0 shows all")
 }
@@ -133,16 +141,20 @@ pub(in crate::cli) fn details(review: &Review) -> String {
     parts.join(", ")
 }
 
-/// Every policy domain with its policy and the advice.
-pub(in crate::cli) fn policies(page: &mut Page<impl Write>, review: &Review) -> io::Result<()> {
+/// Policy domains with their policy and the advice.
+pub(in crate::cli) fn policies(page: &mut Page<impl Write>, review: &Review, most: usize, how: &str) -> io::Result<()> {
     if review.domains.is_empty() {
         return Ok(());
     }
     page.line(Tone::Bold, "Published policy")?;
-    for domain in &review.domains {
+    let shown = shown(&review.domains, most);
+    for domain in &shown.domains {
         let policy = domain.standing.policy.words();
         page.paragraph(Tone::Plain, GAP, 4, &format!("{} {policy}", domain.standing.domain))?;
         page.paragraph(Tone::Plain, "    ", 4, &advice_words(&domain.standing, &domain.advice))?;
+    }
+    if let Some(rest) = &shown.rest {
+        page.paragraph(Tone::Plain, GAP, 4, &format!("{rest}; {how}"))?;
     }
     page.blank()
 }

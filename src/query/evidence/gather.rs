@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 
+use rusqlite::named_params;
+
 use super::numbers::{Numbers, Place, once};
 use super::results::{Results, Sets, Words};
 use super::{Evidence, Kind, Seen, Source};
 use crate::query::counts::dmarc_pass;
 use crate::query::sums::Sum;
-use crate::query::{Counts, Database, Error};
+use crate::query::{Counts, Database, Error, Window};
 
 /// So many sums are remembered as they come; then those of one source and kind are taken together.
 const MOST_SINGLE: usize = 500_000;
+/// Of so many addresses each is looked up; of more, those that are new in the window are.
+const FEW: usize = 1_000;
 
 /// Hands on number, text and end of the first period of each of these addresses, in order of their numbers.
 pub(in crate::query) fn addresses(
@@ -45,10 +49,10 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    pub(super) fn take(&mut self, sum: &Sum) {
-        let &Sum { source, key, messages, begin_at, end_at } = sum;
+    pub(super) fn take(&mut self, sum: &Sum<'_>) {
+        let &Sum { source, ip, key, messages, begin_at, end_at } = sum;
         let (dkim, spf) = sum.results();
-        let source = self.source(source, begin_at, end_at);
+        let source = self.source(source, ip, begin_at, end_at);
         if let Some(source) = self.evidence.sources.get_mut(source as usize) {
             source.counts = source.counts.plus(Counts::of(messages, dkim, spf, sum.disposition()));
             source.first_at = source.first_at.min(begin_at);
@@ -64,15 +68,15 @@ impl Gathering {
         }
     }
 
-    fn source(&mut self, id: i64, begin_at: i64, end_at: i64) -> u32 {
+    fn source(&mut self, id: i64, ip: &str, begin_at: i64, end_at: i64) -> u32 {
         match self.last {
             Some((last, place)) if last == id => return place,
             _ => {}
         }
         let sources = &mut self.evidence.sources;
         let place = *self.sources.entry(id).or_insert_with(|| {
-            let (ip, counts) = (String::new(), Counts::default());
-            sources.push(Source { id, ip, seen_before: false, counts, first_at: begin_at, last_at: end_at });
+            let (ip, counts) = (ip.to_owned(), Counts::default());
+            sources.push(Source { id, ip, seen_before: true, counts, first_at: begin_at, last_at: end_at });
             place(sources.len())
         });
         self.last = Some((id, place));
@@ -102,17 +106,34 @@ impl Gathering {
     }
 
     /// Looks up what the numbers stand for.
-    /// `since` is the first second of the window.
-    pub(super) fn finish(self, database: &Database, since: i64) -> Result<Evidence, Error> {
+    /// `window` is what was gathered.
+    pub(super) fn finish(self, database: &Database, window: Window) -> Result<Evidence, Error> {
         let Gathering { mut evidence, sources, domains, kinds, .. } = self;
         drop(kinds);
-        addresses(database, sources.keys().copied(), |id, ip, first_at| {
+        let mut new = |id: i64| {
             let source = sources.get(&id).and_then(|place| evidence.sources.get_mut(*place as usize));
             if let Some(source) = source {
-                source.ip = ip;
-                source.seen_before = first_at.is_some_and(|first_at| first_at < since);
+                source.seen_before = false;
             }
-        })?;
+        };
+        if sources.len() <= FEW {
+            addresses(database, sources.keys().copied(), |id, _, first_at| {
+                if first_at.is_none_or(|first_at| first_at >= window.since) {
+                    new(id);
+                }
+            })?;
+        } else {
+            let params = named_params! {":since": window.since, ":until": window.until};
+            database.each(
+                include_str!("new.sql"),
+                params,
+                |row| row.get(0),
+                |id| {
+                    new(id);
+                    Ok::<_, Error>(true)
+                },
+            )?;
+        }
         let mut words = Words::default();
         evidence.domains = vec![None; domains.len()];
         for (id, place) in domains {

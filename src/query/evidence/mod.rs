@@ -81,7 +81,7 @@ pub struct Evidence {
 pub fn evidence(database: &Database, window: Window, domain: Option<&str>, verified: bool) -> Result<Evidence, Error> {
     let mut gathering = Gathering::default();
     sums::in_window(database, window, domain, verified, |sum| gathering.take(sum))?;
-    gathering.finish(database, window.since)
+    gathering.finish(database, window)
 }
 
 /// The same of these addresses alone, of all domains and reports.
@@ -91,7 +91,7 @@ pub fn evidence(database: &Database, window: Window, domain: Option<&str>, verif
 pub fn of(database: &Database, window: Window, addresses: &[super::source::Address]) -> Result<Evidence, Error> {
     let mut gathering = Gathering::default();
     sums::of(database, window, addresses.iter().map(|address| address.id), |sum| gathering.take(sum))?;
-    gathering.finish(database, window.since)
+    gathering.finish(database, window)
 }
 
 /// Whether a report that ended before `since` tells of one of these addresses.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -111,7 +112,7 @@ impl Results {
 #[derive(Default)]
 pub(in crate::query) struct Words {
     texts: Numbers<Arc<str>>,
-    words: HashMap<Box<[u8]>, Arc<str>>,
+    words: HashMap<Box<[u8]>, Arc<str>, RandomState>,
 }
 
 impl Words {

@@ -9,9 +9,11 @@ use crate::store::daily::packed::{self, Key};
 
 /// Messages of one address that have all this in common, out of reports whose period ends in the window.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sum {
-    /// The sending address.
+pub(super) struct Sum<'a> {
+    /// Number of the sending address.
     pub source: i64,
+    /// The address.
+    pub ip: &'a str,
     /// Domains and results. A domain or set of reasons that is missing is 0, a result -1.
     pub key: Key,
     /// How many.
@@ -22,7 +24,7 @@ pub(super) struct Sum {
     pub end_at: i64,
 }
 
-impl Sum {
+impl Sum<'_> {
     /// Aligned DKIM and SPF result.
     pub fn results(&self) -> (Option<bool>, Option<bool>) {
         (result(self.key.dkim.into()), result(self.key.spf.into()))
@@ -48,7 +50,7 @@ pub(super) fn in_window(
     window: Window,
     domain: Option<&str>,
     verified: bool,
-    mut take: impl FnMut(&Sum),
+    mut take: impl FnMut(&Sum<'_>),
 ) -> Result<(), Error> {
     let number = |domain: &str| {
         let sql = include_str!("domain.sql");
@@ -80,7 +82,7 @@ pub(super) fn of(
     database: &Database,
     window: Window,
     sources: impl Iterator<Item = i64>,
-    take: impl FnMut(&Sum),
+    take: impl FnMut(&Sum<'_>),
 ) -> Result<(), Error> {
     let sources = serde_json::Value::from_iter(sources).to_string();
     let params = named_params! {":since": window.since, ":until": window.until, ":sources": sources};
@@ -92,16 +94,17 @@ fn read(
     sql: &str,
     params: impl Params,
     window: Window,
-    mut take: impl FnMut(&Sum),
+    mut take: impl FnMut(&Sum<'_>),
 ) -> rusqlite::Result<()> {
     let mut statement = database.connection().prepare(sql)?;
     let mut rows = statement.query(params)?;
     while let Some(row) = rows.next()? {
         let (day, source): (i64, i64) = (row.get(0)?, row.get(1)?);
-        daily::each(row, 2, |packed::Sum { key, messages, .. }| {
+        let ip = row.get_ref(2)?.as_str()?;
+        daily::each(row, 3, |packed::Sum { key, messages, .. }| {
             let (begin_at, end_at) = (key.period.begin_at(day), key.period.end_at(day));
             if window.since <= end_at && end_at < window.until {
-                take(&Sum { source, key, messages, begin_at, end_at });
+                take(&Sum { source, ip, key, messages, begin_at, end_at });
             }
         })?;
     }

@@ -6,5 +6,5 @@ WITH RECURSIVE days (day) AS (
   SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= (:until - 1) / 86400)
   FROM days WHERE days.day IS NOT NULL
 )
-SELECT d.day, d.source, d.sums
+SELECT d.day, d.source, d.ip, d.sums
 FROM days CROSS JOIN json_each(:sources) j CROSS JOIN daily_result d ON d.day = days.day AND d.source = j.value

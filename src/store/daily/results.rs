@@ -20,7 +20,8 @@ const MOST_TOLD: usize = 100_000;
 /// The rows of `daily_result`, to be changed.
 pub(super) struct Results<'a> {
     last: CachedStatement<'a>,
-    write: CachedStatement<'a>,
+    insert: CachedStatement<'a>,
+    update: CachedStatement<'a>,
     remove: CachedStatement<'a>,
     remove_all: CachedStatement<'a>,
 }
@@ -32,10 +33,11 @@ impl<'a> Results<'a> {
             last: prepare(
                 "SELECT part, sums FROM daily_result WHERE day = ?1 AND source = ?2 ORDER BY part DESC LIMIT 1",
             )?,
-            write: prepare(
-                "INSERT INTO daily_result (day, source, part, sums) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (day, source, part) DO UPDATE SET sums = excluded.sums",
+            insert: prepare(
+                "INSERT INTO daily_result (day, source, part, ip, sums) \
+                 SELECT ?1, id, ?3, ip, ?4 FROM address WHERE id = ?2",
             )?,
+            update: prepare("UPDATE daily_result SET sums = ?4 WHERE day = ?1 AND source = ?2 AND part = ?3")?,
             remove: prepare("DELETE FROM daily_result WHERE day = ?1 AND source = ?2 AND part = ?3")?,
             remove_all: prepare(
                 "DELETE FROM daily_result WHERE day = ?1 AND source = ?2 \
@@ -48,17 +50,22 @@ impl<'a> Results<'a> {
     pub(super) fn add(&mut self, day: i64, source: i64, more: &[Sum]) -> rusqlite::Result<()> {
         let last = |row: &Row<'_>| Ok((row.get(0)?, sums(row, 1)?));
         let last: Option<(i64, Vec<Sum>)> = self.last.query_row([day, source], last).optional()?;
+        let first_new = last.as_ref().map_or(0, |(part, _)| part + 1);
         let (part, known) = last.unwrap_or_default();
-        self.put(day, source, part, &merged(&known, more))
+        self.put(day, source, (part, first_new), &merged(&known, more))
     }
 
-    /// Has these stand in a row instead of what does, and in more of them behind it where they are many.
-    fn put(&mut self, day: i64, source: i64, part: i64, sums: &[Sum]) -> rusqlite::Result<()> {
+    /// Has these stand in row `part`, and in more of them behind it where they are many; those from `first_new` on are not there yet.
+    fn put(&mut self, day: i64, source: i64, (part, first_new): (i64, i64), sums: &[Sum]) -> rusqlite::Result<()> {
         if sums.is_empty() {
             self.remove.execute([day, source, part])?;
         }
         for (part, sums) in (part..).zip(sums.chunks(MOST_SUMS)) {
-            self.write.execute(params![day, source, part, packed::pack(sums)])?;
+            let write = if part < first_new { &mut self.update } else { &mut self.insert };
+            match write.execute(params![day, source, part, packed::pack(sums)])? {
+                1 => {}
+                changed => return Err(rusqlite::Error::StatementChangedRows(changed)),
+            }
         }
         Ok(())
     }
@@ -119,7 +126,7 @@ pub(super) fn forget(
         }
         let bare = gone.iter().filter(|sum| (sum.key.dkim, sum.key.spf) == (0, 0));
         failed(source, bare.map(|sum| sum.records).sum())?;
-        rows.put(day, source, part, &kept)?;
+        rows.put(day, source, (part, part + 1), &kept)?;
     }
 }
 
@@ -250,6 +257,8 @@ mod tests {
     fn database() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
+        let addresses = "INSERT INTO address (id, ip) VALUES (1, '192.0.2.1'), (2, '192.0.2.2'), (3, '2001:db8::3')";
+        connection.execute_batch(addresses).unwrap();
         connection
     }
 
@@ -307,6 +316,7 @@ mod tests {
         assert_eq!(stands(&connection).0, BTreeMap::from([(sum(60, 0, 0).key, (2, 20))]));
         rows.add(5, 1, &[sum(60, -2, -20)]).unwrap();
         assert_eq!(stands(&connection).1, 0);
+        assert!(rows.add(5, 4, &[sum(60, 2, 20)]).is_err(), "nothing is lost without a word");
     }
 
     #[test]
@@ -334,7 +344,7 @@ mod tests {
         let connection = database();
         functions(&connection).unwrap();
         Results::of(&connection).unwrap().add(1, 1, &[sum(4, 2, 20), sum(3, 1, 10)]).unwrap();
-        connection.execute("INSERT INTO daily_result VALUES (2, 1, 0, x'ff')", []).unwrap();
+        connection.execute("INSERT INTO daily_result VALUES (2, 1, 0, '', x'ff')", []).unwrap();
         let ask = "SELECT group_concat(sums_json(sums), ' '), group_concat(sums_records(sums)), group_concat(sums_messages(sums)) \
                    FROM daily_result";
         let found: (String, String, String) =

@@ -24,6 +24,7 @@ CREATE TABLE address (
   records  INTEGER NOT NULL DEFAULT 0,   -- records of counted reports that tell of it
   records_failed INTEGER NOT NULL DEFAULT 0  -- of these, in which both DKIM and SPF fail
 ) STRICT;
+CREATE INDEX address_first ON address (first_at) WHERE first_at IS NOT NULL;  -- which are new in a window
 
 -- ---------------------------------------------------------------- the ledger
 
@@ -354,6 +355,7 @@ CREATE TABLE daily_result (
   day    INTEGER NOT NULL,               -- the day
   source INTEGER NOT NULL,               -- record.source
   part   INTEGER NOT NULL,               -- 0; where there are thousands of results, more of them
+  ip     TEXT NOT NULL,                  -- address.ip, again: looked up for each, those of a week would be spread over every page of that table
   sums   BLOB NOT NULL,                  -- by report.domain, record.header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, period and verified: records and messages
   PRIMARY KEY (day, source, part)
 ) STRICT, WITHOUT ROWID;
