@@ -26,7 +26,7 @@ const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
 /// are read.
 const MESSAGES_TAKEN: usize = 3000;
 /// Messages that may wait to be kept; what was read in one may be many times its bytes.
-const MESSAGES_READ: usize = 1024;
+const MESSAGES_READ: usize = 512;
 /// A batch is committed at this many messages, unless told otherwise: each commit writes every page that its messages touched,
 /// and with keys as random as digests and people's addresses few messages share one,
 pub const BATCH_MESSAGES: usize = 4000;

@@ -23,8 +23,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::standing::OF_IDENTITY;
 
-/// Entries held in memory before they are written: about 10 MB. More of them save no time.
-const MOST: usize = 16_000;
+/// Entries held in memory before they are written: about 6 MB. More of them save no time.
+const MOST: usize = 10_000;
 
 /// What stands in a key where there is no value.
 const NO_RESULT: i8 = -1;
