@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::{Database, Error, Window};
+use crate::store::daily::Period;
 
 /// One policy domain in a window.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +102,12 @@ fn reaches(
     let mut reaches: HashMap<i64, Reach> = HashMap::new();
     while let Some(row) = rows.next()? {
         let (reporter, reports): (i64, i64) = (row.get(1)?, row.get(2)?);
-        let (first_at, last_at) = (row.get(3)?, row.get(4)?);
+        let (day, early, short) = (row.get(3)?, row.get(4)?, row.get(5)?);
+        let period = Period { early, short, verified };
+        let (first_at, last_at) = (period.begin_at(day), period.end_at(day));
+        if last_at < window.since || last_at >= window.until {
+            continue;
+        }
         let none = Reach { reports: 0, reporters: BTreeSet::new(), first_at, last_at };
         let reach = reaches.entry(row.get(0)?).or_insert(none);
         reach.reports = reach.reports.saturating_add(reports);

@@ -1,7 +1,7 @@
 //! Many sources on few lines: by provider, domain of their name, or network.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use super::Judged;
-use crate::classify::{Class, Facts, Reason, Verdict, classify};
+use crate::classify::{Class, Facts, Reason, Verdict};
 use crate::query::Counts;
 use crate::report::authentication::organizational;
 
@@ -69,15 +69,27 @@ fn fitted(sources: &[Judged], many: usize, most: usize) -> Lines {
     let by_class = Class::ALL.map(|class| grouped(sources, class, many));
     let sizes: Vec<usize> = by_class.iter().map(Vec::len).collect();
     let mut found = Lines::default();
-    for (groups, room) in by_class.iter().zip(allot(&sizes, most)) {
-        let (shown, left) = groups.split_at(room.min(groups.len()));
-        found.shown.extend(shown.iter().map(Group::line));
+    for (mut groups, room) in by_class.into_iter().zip(allot(&sizes, most)) {
+        let left = first_in_order(&mut groups, room);
+        found.shown.extend(groups.iter().map(Group::line));
         for group in left {
-            found.addresses_left_out += group.members.len();
+            found.addresses_left_out += group.count();
             found.left_out = found.left_out.plus(group.counts);
         }
     }
     found
+}
+
+/// Leaves the first `room` of these in order, and hands out the others in none.
+fn first_in_order<'a>(groups: &mut Vec<Group<'a>>, room: usize) -> Vec<Group<'a>> {
+    let left = if room < groups.len() {
+        groups.select_nth_unstable_by(room, Group::before);
+        groups.split_off(room)
+    } else {
+        Vec::new()
+    };
+    groups.sort_unstable_by(Group::before);
+    left
 }
 
 /// Shares `most` lines out: to each class a few, and what is left in order.
@@ -96,57 +108,77 @@ fn allot(sizes: &[usize], most: usize) -> Vec<usize> {
 
 /// What belongs together of one class, on one line each, however few there are.
 pub fn groups(sources: &[Judged], class: Class) -> Vec<Line> {
-    grouped(sources, class, 0).iter().map(Group::line).collect()
+    let mut groups = grouped(sources, class, 0);
+    first_in_order(&mut groups, usize::MAX);
+    groups.iter().map(Group::line).collect()
 }
 
 /// What becomes one line.
 struct Group<'a> {
-    source: Cow<'a, str>,
-    /// In order, the one that fails most first.
-    members: Vec<&'a Judged>,
+    common: Common<'a>,
+    /// The place of the first among all sources, where groups are ordered by that alone.
+    place: Option<usize>,
+    /// The one that fails most.
+    first: &'a Judged,
+    /// In order.
+    others: Vec<&'a Judged>,
     counts: Counts,
 }
 
+/// In no order.
 fn grouped(sources: &[Judged], class: Class, many: usize) -> Vec<Group<'_>> {
-    let members: Vec<&Judged> = sources.iter().filter(|source| source.verdict.class == class).collect();
-    if members.len() <= many {
-        return members.into_iter().map(|source| Group::of(common(source), vec![source])).collect();
+    let members = || sources.iter().filter(|source| source.verdict.class == class);
+    if members().count() <= many {
+        return members().enumerate().map(|(place, source)| Group::of(common(source), source, Some(place))).collect();
     }
+    let mut groups: Vec<Group<'_>> = Vec::new();
     // What has another reason has another sentence, and is another line.
-    let mut groups: HashMap<(Common<'_>, Reason), Vec<&Judged>, RandomState> = HashMap::default();
-    for source in members {
-        groups.entry((common(source), source.verdict.reason)).or_default().push(source);
+    let mut known: HashMap<(Common<'_>, Reason), usize, RandomState> = HashMap::default();
+    for source in members() {
+        let common = common(source);
+        let place = *known.entry((common, source.verdict.reason)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.add(source),
+            None => groups.push(Group::of(common, source, None)),
+        }
     }
-    let mut groups: Vec<Group<'_>> =
-        groups.into_iter().map(|((common, _), members)| Group::of(common, members)).collect();
-    groups.sort_unstable_by(|one, other| {
-        let key = |group: &Group<'_>| (Reverse(group.counts.fail()), Reverse(group.counts.messages));
-        let text = |one: &Group<'_>, other: &Group<'_>| one.source.cmp(&other.source);
-        key(one).cmp(&key(other)).then_with(|| text(one, other)).then(one.members.len().cmp(&other.members.len()))
-    });
     groups
 }
 
 impl<'a> Group<'a> {
-    fn of(common: Common<'a>, members: Vec<&'a Judged>) -> Group<'a> {
-        let source = match members.as_slice() {
-            [only] => Cow::Borrowed(only.ip.as_str()),
-            _ => Cow::Owned(common.to_string()),
-        };
-        let counts = members.iter().fold(Counts::default(), |sum, member| sum.plus(member.facts.counts));
-        Group { source, members, counts }
+    fn of(common: Common<'a>, first: &'a Judged, place: Option<usize>) -> Group<'a> {
+        Group { common, place, first, others: Vec::new(), counts: first.facts.counts }
+    }
+
+    fn add(&mut self, other: &'a Judged) {
+        self.others.push(other);
+        self.counts = self.counts.plus(other.facts.counts);
+    }
+
+    /// How many sources.
+    fn count(&self) -> usize {
+        self.others.len() + 1
+    }
+
+    /// What stands in the first column.
+    fn source(&self) -> Cow<'a, str> {
+        if self.others.is_empty() { Cow::Borrowed(&self.first.ip) } else { Cow::Owned(self.common.to_string()) }
+    }
+
+    /// As the sources are ordered where there are few; else most failing messages first, then most messages.
+    fn before(&self, other: &Group<'_>) -> Ordering {
+        let key = |group: &Group<'_>| (group.place, Reverse(group.counts.fail()), Reverse(group.counts.messages));
+        let text = || self.source().cmp(&other.source());
+        key(self).cmp(&key(other)).then_with(text).then(self.count().cmp(&other.count()))
     }
 
     fn line(&self) -> Line {
-        let mut members = self.members.iter();
-        let first = members.next();
-        let facts = first.map(|first| first.facts.clone()).unwrap_or_default();
-        let facts = members.fold(facts, |sum, other| sum.plus(&other.facts));
+        let facts = self.others.iter().fold(self.first.facts.clone(), |sum, other| sum.plus(&other.facts));
         Line {
-            source: self.source.clone().into_owned(),
-            name: first.filter(|_| self.members.len() == 1).and_then(|only| only.name()).map(str::to_owned),
-            addresses: self.members.len(),
-            verdict: first.map_or_else(|| classify(&facts), |first| first.verdict),
+            source: self.source().into_owned(),
+            name: self.first.name().filter(|_| self.others.is_empty()).map(str::to_owned),
+            addresses: self.count(),
+            verdict: self.first.verdict,
             facts,
         }
     }
@@ -181,6 +213,7 @@ pub(super) fn common(source: &Judged) -> Common<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classify::classify;
 
     fn judged(ip: &str, pass: i64, fail: i64) -> Judged {
         let mut facts = Facts { fail_bare: fail, ..Facts::default() };

@@ -75,6 +75,9 @@ impl Labels {
 
     /// The label closest to a source.
     pub(super) fn of(&self, ip: &str, facts: &Facts) -> Option<Label> {
+        if self.all.is_empty() {
+            return None;
+        }
         let ip: Option<IpAddr> = ip.parse().ok();
         let mut names: Vec<&str> = facts.names.iter().map(String::as_str).collect();
         // Who sends most under an envelope or a signature that passes.

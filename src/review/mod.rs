@@ -76,6 +76,15 @@ impl Judged {
         Judged { network: network(&ip), ip, facts, verdict, fails, names }
     }
 
+    /// A source of which no more is known than how much it sent.
+    fn of(source: evidence::Source) -> Judged {
+        let evidence::Source { ip, seen_before, counts, first_at, last_at, .. } = source;
+        let seen_before = Some(seen_before);
+        let facts = Facts { counts, first_at, last_at, seen_before, ..Facts::default() };
+        let verdict = classify(&facts);
+        Judged::new(ip, facts, verdict, Lost::new(), None)
+    }
+
     /// What to call it: the user's name, its own, its provider's.
     pub fn name(&self) -> Option<&str> {
         let label = self.facts.label.as_ref().and_then(|label| label.name.as_deref());
@@ -134,7 +143,7 @@ impl Review {
 /// As [`Database`].
 pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
     let Asked { window, domain, verified, now } = asked;
-    let seen = evidence::evidence(database, window, domain, verified)?;
+    let mut seen = evidence::evidence(database, window, domain, verified)?;
     let (complaints, complained) = summary::complaints(database, window, domain, verified)?;
     let mut totals = seen.sources.iter().fold(Counts::default(), |sum, source| sum.plus(source.counts));
     totals.complaints = complaints;
@@ -143,8 +152,11 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
     let history = oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS));
 
     let signers = Signers::of(seen.results.all_dkim());
-    let (gathered, messages) = gather(&seen, &signers);
-    let mut sources = judge(database, seen.sources, gathered, &complained, history)?;
+    let ids: Vec<i64> = seen.sources.iter().map(|source| source.id).collect();
+    let sources = std::mem::take(&mut seen.sources);
+    let (mut sources, messages) = gather(&seen, sources, &signers);
+    drop(seen);
+    judge(database, &ids, &mut sources, &complained, history)?;
     neighbours(&mut sources);
     let sources = in_order(sources);
     let domains = domains(policy::policies(database, window, domain, verified)?, &messages, &sources);
@@ -153,30 +165,29 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
     Ok(Review { window, totals, previous, sources, domains, rates })
 }
 
-/// Judges each source by itself. Without `history` nothing tells what is new.
+/// Judges each source by itself; `ids` are their numbers. Without `history` nothing tells what is new.
 fn judge(
     database: &Database,
-    sources: Vec<evidence::Source>,
-    gathered: Vec<(Facts, Lost)>,
+    ids: &[i64],
+    sources: &mut [Judged],
     complained: &HashMap<String, i64>,
     history: bool,
-) -> Result<Vec<Judged>, Error> {
-    let mut names = names::of(database, sources.iter().map(|source| source.id))?;
+) -> Result<(), Error> {
+    let mut names = names::of(database, ids.iter().copied())?;
     let labels = label::Labels::new(labels::labels(database)?);
     let ours = policy::domains(database)?;
-    let one = |(source, (mut facts, fails)): (evidence::Source, (Facts, Lost))| {
-        facts.counts = source.counts;
-        facts.counts.complaints = complained.get(&source.ip).copied().unwrap_or(0);
-        facts.first_at = source.first_at;
-        facts.last_at = source.last_at;
-        facts.seen_before = history.then_some(source.seen_before);
-        let names = names.remove(&source.id).map(Box::new);
-        name(&mut facts, names.as_deref(), &ours);
-        facts.label = labels.of(&source.ip, &facts);
-        let verdict = classify(&facts);
-        Judged::new(source.ip, facts, verdict, fails, names)
-    };
-    Ok(sources.into_iter().zip(gathered).map(one).collect())
+    for (id, source) in ids.iter().zip(sources) {
+        let facts = &mut source.facts;
+        if let Some(complaints) = complained.get(&source.ip) {
+            facts.counts.complaints = *complaints;
+        }
+        facts.seen_before = facts.seen_before.filter(|_| history);
+        source.names = names.remove(id).map(Box::new);
+        name(facts, source.names.as_deref(), &ours);
+        facts.label = labels.of(&source.ip, facts);
+        source.verdict = classify(facts);
+    }
+    Ok(())
 }
 
 /// By class, then by most failing messages, then by most messages. The places are sorted and not the sources, which are large.
@@ -206,34 +217,34 @@ fn in_order(mut sources: Vec<Judged>) -> Vec<Judged> {
 /// Messages of policy domains.
 type ByDomain = HashMap<Arc<str>, i64>;
 
-/// The facts of each source in order, with its failing messages by policy domain; and the messages of each domain.
-fn gather(evidence: &Evidence, signers: &Signers<'_>) -> (Vec<(Facts, Lost)>, ByDomain) {
+/// The sources of `evidence` with what reports tell of them and their failing messages by policy domain; and the messages of each domain.
+fn gather(evidence: &Evidence, sources: Vec<evidence::Source>, signers: &Signers<'_>) -> (Vec<Judged>, ByDomain) {
     let results = &evidence.results;
     let known = Organizations::default();
     let tell = |kind: &Kind| {
-        let domain = evidence.domains.get(kind.domain).and_then(Option::as_deref);
+        let domain = evidence.domains.get(kind.domain as usize).and_then(Option::as_deref);
         let seen = Seen {
             domain,
             pass: kind.pass,
             dkim: results.dkim(kind.sets),
             spf: results.spf(kind.sets),
-            reasons: kind.reason_set.map_or(&[], |set| results.reasons(set)),
+            reasons: results.reasons(kind.reason_set),
         };
         Told::by(seen, &known, |domain, selector| signers.works(domain, selector))
     };
     let told: Vec<Told<'_>> = evidence.kinds.iter().map(tell).collect();
-    let mut gathered: Vec<(Facts, Lost)> = evidence.sources.iter().map(|_| Default::default()).collect();
+    let mut gathered: Vec<Judged> = sources.into_iter().map(Judged::of).collect();
     let mut messages: Vec<i64> = vec![0; evidence.domains.len()];
     for seen in &evidence.seen {
         let place = seen.kind as usize;
         let (Some(kind), Some(told)) = (evidence.kinds.get(place), told.get(place)) else { continue };
-        let Some((facts, lost)) = gathered.get_mut(seen.source as usize) else { continue };
-        facts.see(told, seen.messages);
-        if let Some(sum) = messages.get_mut(kind.domain) {
+        let Some(source) = gathered.get_mut(seen.source as usize) else { continue };
+        source.facts.see(told, seen.messages);
+        if let Some(sum) = messages.get_mut(kind.domain as usize) {
             *sum = sum.saturating_add(seen.messages);
         }
-        if let (Some(false), Some(Some(domain))) = (kind.pass, evidence.domains.get(kind.domain)) {
-            lose(lost, domain, seen.messages);
+        if let (Some(false), Some(Some(domain))) = (kind.pass, evidence.domains.get(kind.domain as usize)) {
+            lose(&mut source.fails, domain, seen.messages);
         }
     }
     let domains = evidence.domains.iter().zip(messages);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ipnet::IpNet;
 
 use super::collapse::groups;
-use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, Signers, gather, in_order, judge, network};
+use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, Signers, gather, in_order, judge};
 use crate::classify::{Class, Facts, Verdict, classify};
 use crate::number;
 use crate::query::names::Names;
@@ -99,16 +99,18 @@ fn groups_by_reason(members: &[Judged], class: Class) -> Vec<(Verdict, usize, Fa
 }
 
 fn members(database: &Database, window: Window, addresses: &[Address], now: i64) -> Result<Vec<Judged>, Error> {
-    let seen = evidence::of(database, window, addresses)?;
+    let mut seen = evidence::of(database, window, addresses)?;
     let complained = source::complained(database, window, addresses)?;
     let oldest = extent::of_reports(database, Some("aggregate"), now)?.oldest;
     let history = oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS));
     let keys = evidence::keys(database, seen.results.all_dkim().filter_map(|dkim| dkim.domain.as_deref()))?;
-    let (gathered, _) = gather(&seen, &Signers::of(&keys));
-    let mut members = judge(database, seen.sources, gathered, &complained, history)?;
+    let ids: Vec<i64> = seen.sources.iter().map(|source| source.id).collect();
+    let sources = std::mem::take(&mut seen.sources);
+    let (mut members, _) = gather(&seen, sources, &Signers::of(&keys));
+    judge(database, &ids, &mut members, &complained, history)?;
     let mut known: HashMap<IpNet, Option<String>> = HashMap::new();
     for member in members.iter_mut().filter(|member| member.facts.counts.dmarc_pass == 0) {
-        let Some(network) = network(&member.ip) else { continue };
+        let Some(network) = member.network else { continue };
         if !known.contains_key(&network) && known.len() < MOST_NETWORKS {
             known.insert(network, neighbour(database, window, network)?);
         }

@@ -71,7 +71,10 @@ fn forged(review: &Review) -> Option<String> {
     }
     let messages = all.fail();
     let stopped = all.quarantine.saturating_add(all.reject).min(messages);
-    let from = if addresses == 1 { "1 address".to_owned() } else { format!("{addresses} addresses") };
+    let from = match addresses {
+        1 => "1 address".to_owned(),
+        more => format!("{} addresses", number::grouped(more)),
+    };
     let noun = number::count(messages, "message");
     let fate = match stopped {
         0 => "none was stopped".to_owned(),

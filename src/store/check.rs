@@ -222,13 +222,13 @@ const SMALL: i64 = 1_000;
 const SHORT: Duration = Duration::from_secs(1);
 
 /// Whether the pages of a database hang together, as far as can be seen in `time`; `None` where that was too short. Of a file
-/// that a short look hardly sees the end of, a fifth of it has to do: SQLite also looks at the form of each page that it reads.
+/// that a short look hardly sees the beginning of, a tenth of it has to do: SQLite also looks at the form of each page that it reads.
 ///
 /// # Errors
 /// Those of SQLite, which may be of damage too.
 pub fn quick(connection: &mut Connection, time: Duration) -> rusqlite::Result<Option<Vec<String>>> {
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-    let time = if time < SHORT && pages > SMALL { time / 5 } else { time };
+    let time = if time < SHORT && pages > SMALL { time / 10 } else { time };
     let until = std::time::Instant::now() + time;
     connection.progress_handler(1_000, Some(move || std::time::Instant::now() >= until))?;
     let found = pragma(connection, "PRAGMA quick_check(1)");

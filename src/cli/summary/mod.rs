@@ -136,6 +136,8 @@ pub fn run(context: &Context, args: Args) -> Result<Status, Error> {
         let asked = Asked { window, domain, verified, now: context.now };
         let review = review::review(&database, asked)?;
         sources(&mut out, &args, &review, &notes, rate.as_ref(), limit)?;
+        // The program is about to end: giving back thousands of sources one by one would be waited for.
+        std::mem::forget(review);
     } else {
         let found = summary::summary(&database, window, domain, verified, args.by.question())?;
         others(&mut out, &args, window, found, &notes, rate.as_ref(), limit)?;

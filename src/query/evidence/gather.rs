@@ -40,7 +40,7 @@ pub(in crate::query) fn addresses(
 pub(super) struct Gathering {
     evidence: Evidence,
     sources: Numbers<u32>,
-    domains: Numbers<usize>,
+    domains: Numbers<u32>,
     kinds: HashMap<Kind, u32, Place>,
     /// The source of the sum before: those of one source follow one another within a day.
     last: Option<(i64, u32)>,
@@ -58,10 +58,10 @@ impl Gathering {
             source.first_at = source.first_at.min(begin_at);
             source.last_at = source.last_at.max(end_at);
         }
-        let domains = self.domains.len();
-        let domain = *self.domains.entry(key.domain).or_insert(domains);
+        let next = place(self.domains.len().saturating_add(1));
+        let domain = *self.domains.entry(key.domain).or_insert(next);
         let sets = Sets { dkim: key.dkim_set, spf: key.spf_set };
-        let kind = self.kind(Kind { domain, sets, reason_set: sum.reason_set(), pass: dmarc_pass(dkim, spf) });
+        let kind = self.kind(Kind { domain, sets, reason_set: key.reason_set, pass: dmarc_pass(dkim, spf) });
         self.evidence.seen.push(Seen { source, kind, messages });
         if self.evidence.seen.len() >= MOST_SINGLE.max(self.merged.saturating_mul(2)) {
             self.merge();
@@ -138,13 +138,16 @@ impl Gathering {
         evidence.domains = vec![None; domains.len()];
         for (id, place) in domains {
             let text = words.text(database.connection(), Some(id).filter(|id| *id != 0));
-            if let Some(domain) = evidence.domains.get_mut(place) {
+            if let Some(domain) = evidence.domains.get_mut(place as usize) {
                 *domain = text.map_err(|error| database.explain(error))?;
             }
         }
         let kinds = &evidence.kinds;
-        let results =
-            Results::of(database, kinds.iter().map(|kind| kind.sets), kinds.iter().filter_map(|kind| kind.reason_set))?;
+        let results = Results::of(
+            database,
+            kinds.iter().map(|kind| kind.sets),
+            kinds.iter().map(|kind| kind.reason_set).filter(|set| *set != 0),
+        )?;
         evidence.results = results;
         Ok(evidence)
     }

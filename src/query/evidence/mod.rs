@@ -38,11 +38,11 @@ pub struct Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kind {
     /// Policy domain: its place in [`Evidence::domains`].
-    pub domain: usize,
+    pub domain: u32,
     /// Combination of results.
     pub sets: Sets,
-    /// Combination of override reasons: see [`Results::reasons`].
-    pub reason_set: Option<i64>,
+    /// Combination of override reasons: see [`Results::reasons`]. 0: none.
+    pub reason_set: i64,
     /// Whether DMARC passes; `None` where the reporter left that out.
     pub pass: Option<bool>,
 }

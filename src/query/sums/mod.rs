@@ -34,11 +34,6 @@ impl Sum<'_> {
     pub fn disposition(&self) -> Option<i64> {
         Some(self.key.disposition.into()).filter(|disposition| *disposition >= 0)
     }
-
-    /// Combination of override reasons.
-    pub fn reason_set(&self) -> Option<i64> {
-        Some(self.key.reason_set).filter(|set| *set != 0)
-    }
 }
 
 /// Hands on the sums of a window: of one policy domain or all, of verified reports or all.
