@@ -200,7 +200,7 @@ impl Sums {
                       unknown, quarantine, reject, forwarded, dkim_any, spf_any)";
         let reporter = "daily_reporter (day, domain, org_name, early, short, verified, reports, records, messages, dmarc_pass, \
                         dkim_pass, spf_pass, unknown, quarantine, reject)";
-        let result = "daily_result (day, source, part, sums)";
+        let result = "daily_result (day, source, part, ip, sums)";
         let rows = |table: &'static str| {
             let (name, columns) = table.split_once(" (").expect("columns");
             let columns = columns.trim_end_matches(')');
