@@ -55,7 +55,7 @@ const TOLD: usize = 5;
 
 /// Rows that contradict each other: the check's name, what it means, and the question, whose every row is a finding and
 /// has one number.
-const CONTRADICTIONS: [(&str, &str, &str); 14] = [
+const CONTRADICTIONS: [(&str, &str, &str); 15] = [
     (
         "orphans",
         "report without what belongs to its kind",
@@ -134,6 +134,11 @@ const CONTRADICTIONS: [(&str, &str, &str); 14] = [
            UNION ALL SELECT day, -sums_records(sums), -sums_messages(sums) FROM daily_result)
          GROUP BY day HAVING (total(records) <> 0 OR total(messages) <> 0)
             AND (total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT (end_at - 1 - ((end_at - 1) % 86400 + 86400) % 86400) / 86400 FROM summed_report))",
+    ),
+    (
+        "daily",
+        "UTC day, since the epoch, of which `daily_result` has another address than that of its number",
+        "SELECT d.day FROM daily_result d LEFT JOIN address a ON a.id = d.source WHERE a.ip IS NOT d.ip GROUP BY d.day",
     ),
     (
         "identities",

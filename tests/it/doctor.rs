@@ -67,6 +67,7 @@ fn every_contradiction_is_found() {
         ("daily", "DELETE FROM daily_reporter"),
         ("daily", "UPDATE daily_result SET day = day + 1"),
         ("daily", "UPDATE daily_result SET sums = x'ff'"),
+        ("daily", "UPDATE daily_result SET ip = '192.0.2.250'"),
         ("daily", "UPDATE report SET conflict_with = 1 WHERE conflict_with IS NULL AND id <> 1"),
         ("identities", "UPDATE report SET conflict_with = 1 WHERE conflict_with IS NULL AND id <> 1"),
         ("identities", "UPDATE report SET verification = 'verified' WHERE conflict_with IS NOT NULL"),
