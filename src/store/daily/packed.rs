@@ -8,7 +8,7 @@
 //! - without the 128: the From domain, as what it differs from the policy domain, and the reasons
 //! - the combinations of DKIM and of SPF results
 //! - `early` and `short` of the period, the latter signed
-//! - records and messages, signed: see [`super::results`]
+//! - records and messages, signed: of an address with thousands of sums what is taken out may be in another row than what came in
 //!
 //! Numbers have seven bits in each byte, the lowest first, and 128 in every byte but the last. Signed ones are doubled, and what
 //! is below 0 is that less than -1, as in Protocol Buffers.
