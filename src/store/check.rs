@@ -55,7 +55,7 @@ const TOLD: usize = 5;
 
 /// Rows that contradict each other: the check's name, what it means, and the question, whose every row is a finding and
 /// has one number.
-const CONTRADICTIONS: [(&str, &str, &str); 15] = [
+const CONTRADICTIONS: [(&str, &str, &str); 16] = [
     (
         "orphans",
         "report without what belongs to its kind",
@@ -80,10 +80,16 @@ const CONTRADICTIONS: [(&str, &str, &str); 15] = [
     ),
     (
         "ledger",
-        "message told as stored, with no report and no complaint",
+        "bounce of a message that is not told as stored",
+        "SELECT b.id FROM bounce b JOIN message m ON m.id = b.message WHERE m.outcome NOT IN ('stored', 'partial')",
+    ),
+    (
+        "ledger",
+        "message told as stored, with no report, no complaint and no bounce",
         "SELECT m.id FROM message m WHERE m.outcome IN ('stored', 'partial') AND m.pruned_at IS NULL
             AND NOT EXISTS (SELECT 1 FROM report r WHERE r.message = m.id)
-            AND NOT EXISTS (SELECT 1 FROM complaint c WHERE c.message = m.id)",
+            AND NOT EXISTS (SELECT 1 FROM complaint c WHERE c.message = m.id)
+            AND NOT EXISTS (SELECT 1 FROM bounce b WHERE b.message = m.id)",
     ),
     (
         "ledger",

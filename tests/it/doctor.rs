@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use dmarcdb::store::daily;
 use rusqlite::Connection;
@@ -23,6 +24,21 @@ fn place() -> Place {
     vandalize(&place, &format!("UPDATE report SET begin_at = {now} - 172800, end_at = {now} - 86400"));
     daily::rebuild(&Connection::open(place.path("db.sqlite")).unwrap()).unwrap();
     place
+}
+
+/// Everything that the samples hold: reports and complaints of every kind, bounces, and what cannot be read.
+#[test]
+fn mail_of_every_kind_is_in_order() {
+    let place = Place::new();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let (config, mail) = (samples.join("dmarcdb.toml"), samples.join("mail"));
+    let paths = [config.to_str().unwrap(), mail.to_str().unwrap()];
+    place.run(&["--config", paths[0], "-q", "ingest", paths[1]]).expect(65);
+    let bounces = "SELECT count(*) FROM bounce";
+    assert!(place.database().query_row(bounces, [], |row| row.get::<_, i64>(0)).unwrap() > 1);
+    let found = findings(&place.run(&["doctor", "--full", "--format", "json"]));
+    let wrong: Vec<_> = found.iter().filter(|(level, ..)| level == "error").collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 fn vandalize(place: &Place, sql: &str) {
