@@ -314,7 +314,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i32, Error> {
     }
 }
 
-/// WAL, so that questions read while a run writes, and a commit is one write and one `fdatasync` of the log.
+/// WAL, so that questions read while a run writes, and a commit is one write and one sync of the log.
 ///
 /// `synchronous = FULL`, because of the step that follows a commit: mail is moved away or deleted at its source. With NORMAL a
 /// commit is in the log but not yet on the disk, and a power loss takes it back after its mail is gone; replaying the writes
