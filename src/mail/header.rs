@@ -128,9 +128,11 @@ pub(super) fn is_name(byte: u8) -> bool {
 }
 
 /// Asked of every byte of every name.
-const NAME: [bool; 256] = {
+const NAME: [bool; 256] = alphanumeric_and(b"-_.!#$%&'*+^`|~");
+
+/// ASCII letters and digits, and these bytes, each by its number.
+pub const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
-    let others = b"-_.!#$%&'*+^`|~";
     let mut at = 0;
     while at < others.len() {
         table[others[at] as usize] = true;
@@ -142,7 +144,7 @@ const NAME: [bool; 256] = {
         byte += 1;
     }
     table
-};
+}
 
 /// Whether a line without a field name belongs to the field before it. The rule is folding white space; beyond it,
 /// - `name="report.xml.gz"` at the margin (Microsoft, `[Preview]` reports) and any other folded line that lost its

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use crate::limits::Limits;
 use crate::problem::{Refusal, Warning};
 
-pub use header::is_message;
+pub use header::{alphanumeric_and, is_message};
 pub use raw::{Raw, lossy};
 
 /// A message taken apart: every entity in the order met, the message itself first.

@@ -9,6 +9,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use idna::AsciiDenyList;
 
 use super::text::{split_outside_quotes, unquoted, without_comments};
+use crate::mail::alphanumeric_and;
 
 /// Octets of a local part (RFC 5321, section 4.5.3.1.1).
 const LOCAL_BYTES: usize = 64;
@@ -383,21 +384,7 @@ fn is_dot_atom(local: &str) -> bool {
 }
 
 /// The characters of atoms below 128 (RFC 5322, section 3.2.3), asked of every byte of every local part.
-const ATEXT: [bool; 256] = {
-    let mut table = [false; 256];
-    let others = b"!#$%&'*+-/=?^_`{|}~";
-    let mut at = 0;
-    while at < others.len() {
-        table[others[at] as usize] = true;
-        at += 1;
-    }
-    let mut byte = 0;
-    while byte < 128u8 {
-        table[byte as usize] |= byte.is_ascii_alphanumeric();
-        byte += 1;
-    }
-    table
-};
+const ATEXT: [bool; 256] = alphanumeric_and(b"!#$%&'*+-/=?^_`{|}~");
 
 fn is_quoted_content(content: &str) -> bool {
     let mut chars = content.chars();
