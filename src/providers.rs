@@ -127,7 +127,8 @@ fn find<'a>(
     fitting.max_by_key(|(suffix, _)| suffix.len()).map(|(_, provider)| provider)
 }
 
-fn is_within(name: &str, suffix: &str) -> bool {
+/// Whether a name is another or below it; both in lower case.
+pub fn is_within(name: &str, suffix: &str) -> bool {
     name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 

@@ -6,10 +6,7 @@ pub fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// Whether a name is another or below it; both in lower case.
-pub fn is_within(name: &str, parent: &str) -> bool {
-    name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
+pub use crate::providers::is_within;
 
 #[cfg(test)]
 mod tests {

@@ -51,6 +51,11 @@ impl Window {
     /// Every time there is.
     pub const ALL: Window = Window { since: i64::MIN, until: i64::MAX };
 
+    /// Whether a time is in it.
+    pub fn holds(self, at: i64) -> bool {
+        self.since <= at && at < self.until
+    }
+
     /// The window of the same length that ends where this one begins.
     pub fn previous(self) -> Window {
         let length = self.until.saturating_sub(self.since);

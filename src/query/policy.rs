@@ -2,38 +2,39 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{OptionalExtension, Row, named_params};
+use rusqlite::{OptionalExtension, named_params};
 
 use super::{Database, Error, Window};
 use crate::store::daily::Period;
 
-/// One policy domain in a window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// The domain.
-    pub domain: String,
-    /// Reports about it.
-    pub reports: i64,
-    /// Different reporters.
-    pub reporters: i64,
-    /// Begin of their first period.
-    pub first_at: i64,
-    /// End of their last.
-    pub last_at: i64,
-    /// `p`, of the newest report; so are the following.
-    pub p: Option<String>,
-    /// `sp`.
-    pub sp: Option<String>,
-    /// `np`.
-    pub np: Option<String>,
-    /// `adkim`.
-    pub adkim: Option<String>,
-    /// `aspf`.
-    pub aspf: Option<String>,
-    /// `pct`.
-    pub pct: Option<i64>,
-    /// `testing`.
-    pub testing: Option<String>,
+super::row! {
+    /// One policy domain in a window.
+    pub struct Policy {
+        /// The domain.
+        domain: String,
+        /// Reports about it.
+        reports: i64,
+        /// Different reporters.
+        reporters: i64,
+        /// Begin of their first period.
+        first_at: i64,
+        /// End of their last.
+        last_at: i64,
+        /// `p`, of the newest report; so are the following.
+        p: Option<String>,
+        /// `sp`.
+        sp: Option<String>,
+        /// `np`.
+        np: Option<String>,
+        /// `adkim`.
+        adkim: Option<String>,
+        /// `aspf`.
+        aspf: Option<String>,
+        /// `pct`.
+        pct: Option<i64>,
+        /// `testing`.
+        testing: Option<String>,
+    }
 }
 
 /// How far the reports of one domain reach.
@@ -61,31 +62,21 @@ pub fn policies(
         let mut statement = database.connection().prepare(include_str!("policy.sql"))?;
         let mut found = Vec::with_capacity(reaches.len());
         for (domain, reach) in reaches {
-            let params = named_params! {":domain": domain, ":last_at": reach.last_at, ":verified": verified};
-            found.extend(statement.query_row(params, |row| policy(row, &reach)).optional()?);
+            let params = named_params! {
+                ":domain": domain,
+                ":reports": reach.reports,
+                ":reporters": reach.reporters.len() as i64,
+                ":first_at": reach.first_at,
+                ":last_at": reach.last_at,
+                ":verified": verified,
+            };
+            found.extend(statement.query_row(params, Policy::read).optional()?);
         }
         Ok(found)
     };
     let mut found = look().map_err(|error| database.explain(error))?;
     found.sort_by(|one, other| one.domain.cmp(&other.domain));
     Ok(found)
-}
-
-fn policy(row: &Row<'_>, reach: &Reach) -> rusqlite::Result<Policy> {
-    Ok(Policy {
-        domain: row.get("domain")?,
-        reports: reach.reports,
-        reporters: i64::try_from(reach.reporters.len()).unwrap_or(i64::MAX),
-        first_at: reach.first_at,
-        last_at: reach.last_at,
-        p: row.get("p")?,
-        sp: row.get("sp")?,
-        np: row.get("np")?,
-        adkim: row.get("adkim")?,
-        aspf: row.get("aspf")?,
-        pct: row.get("pct")?,
-        testing: row.get("testing")?,
-    })
 }
 
 /// By the number of the domain.
@@ -105,7 +96,7 @@ fn reaches(
         let (day, early, short) = (row.get(3)?, row.get(4)?, row.get(5)?);
         let period = Period { early, short, verified };
         let (first_at, last_at) = (period.begin_at(day), period.end_at(day));
-        if last_at < window.since || last_at >= window.until {
+        if !window.holds(last_at) {
             continue;
         }
         let none = Reach { reports: 0, reporters: BTreeSet::new(), first_at, last_at };

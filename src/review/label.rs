@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::classify::{Facts, Label, most};
+use crate::providers::is_within;
 use crate::query::labels;
 
 /// What a label can be on.
@@ -93,12 +94,7 @@ fn close(subject: &Subject, ip: Option<IpAddr>, names: &[&str]) -> Option<(u8, u
     match subject {
         Subject::Address(address) => (ip == Some(*address)).then_some((3, 0)),
         Subject::Network(network) => network.contains(&ip?).then_some((2, usize::from(network.prefix_len()))),
-        Subject::Domain(domain) => {
-            let below = |name: &&str| {
-                name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            };
-            names.iter().any(below).then_some((1, domain.len()))
-        }
+        Subject::Domain(domain) => names.iter().any(|name| is_within(name, domain)).then_some((1, domain.len())),
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rusqlite::named_params;
 use serde_json::{Value, json};
 
-use super::counts::dmarc_pass;
 use super::evidence::Words;
 use super::{Database, Error, Window, sums};
+use crate::providers::is_within;
 
 super::row! {
     /// A key that mail was signed with.
@@ -60,7 +60,7 @@ pub fn addresses(database: &Database, window: Window, domain: &str, limit: usize
     // By From domain first: which of them are meant is looked up once each.
     let mut sent: HashMap<i64, BTreeMap<i64, (i64, BTreeSet<i64>)>> = HashMap::new();
     sums::in_window(database, window, None, false, |sum| {
-        if dmarc_pass(sum.results().0, sum.results().1) == Some(true) {
+        if sum.pass() == Some(true) {
             let (messages, spf_sets) = sent.entry(sum.key.header_from).or_default().entry(sum.source).or_default();
             *messages = messages.saturating_add(sum.messages);
             spf_sets.insert(sum.key.spf_set);
@@ -70,7 +70,7 @@ pub fn addresses(database: &Database, window: Window, domain: &str, limit: usize
     let mut words = Words::default();
     for (header_from, by_source) in sent {
         let text = words.text(database.connection(), Some(header_from)).map_err(|error| database.explain(error))?;
-        if !text.is_some_and(|text| is_or_below(&text, domain)) {
+        if !text.is_some_and(|text| is_within(&text, domain)) {
             continue;
         }
         for (source, (messages, spf_sets)) in by_source {
@@ -82,10 +82,6 @@ pub fn addresses(database: &Database, window: Window, domain: &str, limit: usize
     let sums = sources.into_iter().map(|(source, (messages, spf_sets))| json!([source, messages, spf_sets]));
     let params = named_params! {":sums": sums.collect::<Value>().to_string(), ":limit": limit};
     database.rows(include_str!("addresses.sql"), params, Address::read)
-}
-
-fn is_or_below(name: &str, domain: &str) -> bool {
-    name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]

@@ -1,2 +1,2 @@
--- A sending address by its number, and the end of the first period in which it was seen.
-SELECT ip, first_at FROM address WHERE id = ?1
+-- The end of the first period in which a sending address was seen, by its number.
+SELECT first_at FROM address WHERE id = ?1

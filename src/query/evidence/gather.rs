@@ -7,7 +7,6 @@ use rusqlite::named_params;
 use super::numbers::{Numbers, Place, once};
 use super::results::{Results, Sets, Words};
 use super::{Evidence, Kind, Seen, Source};
-use crate::query::counts::dmarc_pass;
 use crate::query::sums::Sum;
 use crate::query::{Counts, Database, Error, Window};
 
@@ -16,18 +15,18 @@ const MOST_SINGLE: usize = 500_000;
 /// Of so many addresses each is looked up; of more, those that are new in the window are.
 const FEW: usize = 1_000;
 
-/// Hands on number, text and end of the first period of each of these addresses, in order of their numbers.
-pub(in crate::query) fn addresses(
+/// Hands on number and end of the first period of each of these addresses, in order of their numbers.
+pub(super) fn first_seen(
     database: &Database,
     ids: impl Iterator<Item = i64>,
-    mut take: impl FnMut(i64, String, Option<i64>),
+    mut take: impl FnMut(i64, Option<i64>),
 ) -> Result<(), Error> {
     let look = || -> rusqlite::Result<()> {
         let mut statement = database.connection().prepare_cached(include_str!("address.sql"))?;
         for id in once(ids) {
             let mut rows = statement.query([id])?;
             if let Some(row) = rows.next()? {
-                take(id, row.get(0)?, row.get(1)?);
+                take(id, row.get(0)?);
             }
         }
         Ok(())
@@ -61,7 +60,7 @@ impl Gathering {
         let next = place(self.domains.len().saturating_add(1));
         let domain = *self.domains.entry(key.domain).or_insert(next);
         let sets = Sets { dkim: key.dkim_set, spf: key.spf_set };
-        let kind = self.kind(Kind { domain, sets, reason_set: key.reason_set, pass: dmarc_pass(dkim, spf) });
+        let kind = self.kind(Kind { domain, sets, reason_set: key.reason_set, pass: sum.pass() });
         self.evidence.seen.push(Seen { source, kind, messages });
         if self.evidence.seen.len() >= MOST_SINGLE.max(self.merged.saturating_mul(2)) {
             self.merge();
@@ -117,7 +116,7 @@ impl Gathering {
             }
         };
         if sources.len() <= FEW {
-            addresses(database, sources.keys().copied(), |id, _, first_at| {
+            first_seen(database, sources.keys().copied(), |id, first_at| {
                 if first_at.is_none_or(|first_at| first_at >= window.since) {
                     new(id);
                 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use rusqlite::named_params;
 
-pub(super) use gather::addresses;
 pub(super) use numbers::Place;
 pub(super) use results::Words;
 pub use results::{Dkim, Reason, Results, Sets, Spf};
@@ -101,7 +100,7 @@ pub fn of(database: &Database, window: Window, addresses: &[super::source::Addre
 pub fn any_seen_before(database: &Database, since: i64, of: &[super::source::Address]) -> Result<bool, Error> {
     let ids = of.iter().map(|address| address.id);
     let mut found = false;
-    addresses(database, ids, |_, _, first_at| found |= first_at.is_some_and(|first_at| first_at < since))?;
+    gather::first_seen(database, ids, |_, first_at| found |= first_at.is_some_and(|first_at| first_at < since))?;
     Ok(found)
 }
 

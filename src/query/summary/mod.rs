@@ -9,7 +9,7 @@ use chrono::DateTime;
 use rusqlite::{Row, named_params};
 
 use super::days::{Cells, Day};
-use super::{Counts, Database, Error, Window, evidence, sums};
+use super::{Counts, Database, Error, Window, sums};
 
 /// What the rows of a summary are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +108,8 @@ fn sources_of(database: &Database, window: Window, domain: &str, verified: bool)
     let mut sources: HashMap<i64, Line> = HashMap::new();
     sums::in_window(database, window, Some(domain), verified, |sum| {
         let (dkim, spf) = sum.results();
-        let line = sources.entry(sum.source).or_insert(Line {
-            key: None,
+        let line = sources.entry(sum.source).or_insert_with(|| Line {
+            key: Some(sum.ip.to_owned()),
             counts: Counts::default(),
             first_at: sum.begin_at,
             last_at: sum.end_at,
@@ -118,12 +118,6 @@ fn sources_of(database: &Database, window: Window, domain: &str, verified: bool)
         line.counts = line.counts.plus(Counts::of(sum.messages, dkim, spf, sum.disposition()));
         line.first_at = line.first_at.min(sum.begin_at);
         line.last_at = line.last_at.max(sum.end_at);
-    })?;
-    let ids: Vec<i64> = sources.keys().copied().collect();
-    evidence::addresses(database, ids.into_iter(), |id, ip, _| {
-        if let Some(line) = sources.get_mut(&id) {
-            line.key = Some(ip);
-        }
     })?;
     let mut lines: Vec<Line> = sources.into_values().collect();
     lines.sort_by(|one, other| other.counts.messages.cmp(&one.counts.messages).then_with(|| one.key.cmp(&other.key)));

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Params, named_params};
 
-use super::counts::result;
+use super::counts::{dmarc_pass, result};
 use super::{Database, Error, Window};
 use crate::store::daily;
 use crate::store::daily::packed::{self, Key};
@@ -28,6 +28,12 @@ impl Sum<'_> {
     /// Aligned DKIM and SPF result.
     pub fn results(&self) -> (Option<bool>, Option<bool>) {
         (result(self.key.dkim.into()), result(self.key.spf.into()))
+    }
+
+    /// Whether DMARC passes; `None` where the reporter left that out.
+    pub fn pass(&self) -> Option<bool> {
+        let (dkim, spf) = self.results();
+        dmarc_pass(dkim, spf)
     }
 
     /// Disposition, as stored with records.
@@ -98,7 +104,7 @@ fn read(
         let ip = row.get_ref(2)?.as_str()?;
         daily::each(row, 3, |packed::Sum { key, messages, .. }| {
             let (begin_at, end_at) = (key.period.begin_at(day), key.period.end_at(day));
-            if window.since <= end_at && end_at < window.until {
+            if window.holds(end_at) {
                 take(&Sum { source, ip, key, messages, begin_at, end_at });
             }
         })?;
