@@ -166,6 +166,34 @@ fn logins() {
 }
 
 #[test]
+fn what_the_server_tells_unasked_is_not_asked_for() {
+    let check = |greeting: &'static str, login: &'static str, folder: &str, expected: &[&str]| {
+        let script = Script::start(move |verb, command, _| match verb {
+            "" => say(format!("* OK {greeting}ready\r\n")),
+            "LOGIN" => say(format!("{login} in\r\n")),
+            "EXAMINE" if command.contains("refused") => say("TAG NO [NONEXISTENT] no\r\n"),
+            _ => Reply::Usual,
+        });
+        let account = Account { folders: vec![folder.to_owned()], ..account(&script) };
+        let run = take(account, Resume::default());
+        assert_eq!(run.end.is_none(), folder == "INBOX", "{:?}", run.end);
+        let verbs = script.verbs();
+        let until = verbs.iter().position(|verb| verb == "EXAMINE").expect("a folder is opened");
+        assert_eq!(verbs[..until], *expected, "{greeting}{login}");
+    };
+    let (both, one) = ("[CAPABILITY IMAP4rev1 AUTH=PLAIN] ", "TAG OK [CAPABILITY IMAP4rev1 MOVE]");
+    check("", "TAG OK", "INBOX", &["CAPABILITY", "LOGIN", "CAPABILITY"]);
+    check(both, one, "INBOX", &["LOGIN"]);
+    check(both, "* CAPABILITY IMAP4rev1 NAMESPACE\r\nTAG OK", "INBOX", &["LOGIN"]);
+    // What it could before the login tells nothing of later, and a greeting that offers no way in may not tell all.
+    check(both, "TAG OK", "INBOX", &["LOGIN", "CAPABILITY"]);
+    check("[CAPABILITY LOGINDISABLED] ", one, "INBOX", &["CAPABILITY", "LOGIN"]);
+    // Only INBOX is written alike everywhere.
+    check(both, one, "refused", &["LOGIN", "LIST"]);
+    check(both, "TAG OK [CAPABILITY IMAP4rev1 NAMESPACE]", "refused", &["LOGIN", "NAMESPACE", "LIST"]);
+}
+
+#[test]
 fn authenticates_where_login_is_disabled() {
     let script = Script::start(|verb, _, _| match verb {
         "CAPABILITY" => say("* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN\r\nTAG OK\r\n"),

@@ -3,7 +3,7 @@
 //!
 //! The guard knows lines and literals (RFC 9051, section 4.3), nothing else of the grammar. It bounds the line, the
 //! literal, the nesting, the lines and the bytes of an answer; it passes on only the data that the current command
-//! asked for; and it keeps aside what the library loses: alerts, BYE, response codes, the namespace.
+//! asked for; and it keeps aside what the library loses: alerts, BYE, response codes, capabilities told unasked, the namespace.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -146,6 +146,7 @@ impl<S> Guard<S> {
     fn begins(&mut self, line: &[u8]) -> io::Result<bool> {
         if std::mem::replace(&mut self.greeting, false) {
             check_greeting(line, &self.watch)?;
+            self.note_capabilities(word(line.strip_prefix(b"* ").unwrap_or_default()).1);
             return Ok(true);
         }
         let expect = self.watch.budget().expect;
@@ -160,6 +161,7 @@ impl<S> Guard<S> {
             return Err(self.watch.violation(reason));
         };
         let (_, rest) = word(rest);
+        self.note_capabilities(rest);
         let said = said(rest);
         self.watch.saw(&said);
         if said.code.as_deref() == Some("ALERT") {
@@ -173,6 +175,7 @@ impl<S> Guard<S> {
         let (first, rest) = word(data);
         Ok(match first.as_str() {
             "OK" | "NO" | "BAD" => {
+                self.note_capabilities(rest);
                 let said = said(rest);
                 self.watch.saw(&said);
                 if first != "OK" || said.code.as_deref() == Some("ALERT") {
@@ -194,7 +197,10 @@ impl<S> Guard<S> {
                 self.watch.namespace(readable(rest));
                 false
             }
-            "CAPABILITY" => expect == Expect::Capability,
+            "CAPABILITY" => {
+                self.watch.capabilities(words(rest));
+                expect == Expect::Capability
+            }
             "LIST" => expect == Expect::List,
             "SEARCH" => expect == Expect::Search,
             number if number.bytes().all(|byte| byte.is_ascii_digit()) => match word(rest).0.as_str() {
@@ -210,6 +216,14 @@ impl<S> Guard<S> {
             },
             _ => false,
         })
+    }
+
+    /// Keeps the capabilities in the code of a status line, if it has them.
+    fn note_capabilities(&self, rest: &[u8]) {
+        let (first, told) = word(rest);
+        if first == "[CAPABILITY" {
+            self.watch.capabilities(words(told.split(|byte| *byte == b']').next().unwrap_or_default()));
+        }
     }
 
     /// A literal announced at the end of the line: checks its size and goes on after it.
@@ -324,6 +338,10 @@ fn word(line: &[u8]) -> (String, &[u8]) {
     let (word, rest) = line.split_at(end.unwrap_or(line.len()));
     let word = word.get(..word.len().min(32)).unwrap_or_default();
     (String::from_utf8_lossy(word).to_ascii_uppercase(), rest.trim_ascii())
+}
+
+fn words(list: &[u8]) -> Vec<String> {
+    list.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(readable).collect()
 }
 
 /// What follows our tag, if the line bears one: `a` and a number.

@@ -25,13 +25,21 @@ const PLAIN: &str = "PLAIN";
 const XOAUTH2: &str = "XOAUTH2";
 const OAUTHBEARER: &str = "OAUTHBEARER";
 
-/// Logs in as the account says, after a look at what the server offers.
+/// Logs in as the account says, after a look at what the server offers. It is asked for that unless its greeting tells of a way in.
 pub(super) fn log_in(account: &Account, mut client: Client, watch: &Watch) -> Result<Session, (ErrorKind, String)> {
-    watch.begin(Budget::small(Expect::Capability));
-    let offered = guarded(|| client.capabilities())
-        .and_then(|answer| answer.map_err(|error| failure(error, watch)))
-        .map_err(|failure| failure.into_parts(ErrorKind::Protocol))?;
-    let mechanism = choose(account, &words(&offered)).map_err(|reason| (ErrorKind::Configuration, reason))?;
+    let greeted = watch.take_capabilities().map(|offered| choose(account, &offered));
+    let mechanism = match greeted {
+        Some(Ok(mechanism)) => mechanism,
+        _ => {
+            watch.begin(Budget::small(Expect::Capability));
+            let offered = guarded(|| client.capabilities())
+                .and_then(|answer| answer.map_err(|error| failure(error, watch)))
+                .map_err(|failure| failure.into_parts(ErrorKind::Protocol))?;
+            choose(account, &words(&offered)).map_err(|reason| (ErrorKind::Configuration, reason))?
+        }
+    };
+    // What it can do before the login is not what it can do after.
+    watch.take_capabilities();
     let user = account.user.as_str();
     watch.begin(Budget::small(if mechanism.is_some() { Expect::Challenge } else { Expect::Nothing }));
     let sasl = mechanism.map(|name| Mechanism { name, account, said: RefCell::default() });

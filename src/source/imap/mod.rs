@@ -206,11 +206,13 @@ impl ImapSource {
     /// Like [`ImapSource::connect`].
     pub fn list(account: &Account) -> Result<Vec<String>, Error> {
         let mut connection = Connection::open(account, Instant::now() + account.timeouts.run)?;
-        let names = connection.names("\"*\"").map_err(|failure| {
+        let listing = |failure: Failure| {
             let (kind, reason) = failure.into_parts(ErrorKind::Protocol);
             Error { kind, place: account.place(), reason: format!("listing folders: {reason}") }
-        })?;
-        let mut names: Vec<_> = names.iter().map(|name| connection.naming.decode(name)).collect();
+        };
+        let names = connection.names("\"*\"").map_err(listing)?;
+        let naming = connection.naming().map_err(listing)?;
+        let mut names: Vec<_> = names.iter().map(|name| naming.decode(name)).collect();
         names.sort();
         names.dedup();
         Ok(names)
@@ -408,7 +410,7 @@ impl ImapSource {
         self.selected = None;
         let read_only = self.account.after == After::Keep;
         let mut refusal = None;
-        for name in self.connection.naming.candidates(&folder) {
+        for name in self.connection.names_of(&folder)? {
             match self.connection.select(&name, read_only) {
                 Ok(opened) => return Ok(self.opened(index, &folder, opened)),
                 Err(Failure::Refused(said)) => {

@@ -108,7 +108,7 @@ impl Naming {
 
     /// The names on the wire that `name` may mean, likeliest first.
     pub fn candidates(&self, name: &str) -> Vec<String> {
-        if name.eq_ignore_ascii_case("INBOX") {
+        if is_inbox(name) {
             return vec!["INBOX".into()];
         }
         let plain = match self.delimiter {
@@ -129,6 +129,11 @@ impl Naming {
             _ => decode(wire),
         }
     }
+}
+
+/// Whether this is the one folder that every server writes alike (RFC 9051, section 5.1).
+pub(super) fn is_inbox(name: &str) -> bool {
+    name.eq_ignore_ascii_case("INBOX")
 }
 
 /// The quoted string at the start of `data`, and what follows it.

@@ -10,7 +10,7 @@ use imap_proto::{Capability, NameAttribute};
 use super::account::{Account, Tls};
 use super::guard::{Guard, readable, veil};
 use super::login;
-use super::name::{Naming, unescape};
+use super::name::{self, Naming, unescape};
 use super::watch::{Budget, Expect, Said, Watch};
 use super::wire::{self, Wire};
 use crate::source::{Error, ErrorKind};
@@ -118,8 +118,10 @@ pub(super) struct Connection {
     pub uid_plus: bool,
     /// IDLE (RFC 2177).
     pub can_idle: bool,
-    /// How folder names are written.
-    pub naming: Naming,
+    /// NAMESPACE (RFC 2342).
+    tells_namespaces: bool,
+    /// How folder names are written, once that had to be known.
+    naming: Option<Naming>,
 }
 
 impl Connection {
@@ -147,37 +149,58 @@ impl Connection {
             can_move: false,
             uid_plus: false,
             can_idle: false,
-            naming: Naming::default(),
+            tells_namespaces: false,
+            naming: None,
         };
         connection.learn().map_err(|failure| error(failure.into_parts(ErrorKind::Protocol)))?;
         Ok(connection)
     }
 
-    /// Capabilities after login, and how folder names are written.
+    /// Capabilities after login. Most servers tell them with the login's answer.
     fn learn(&mut self) -> Result<(), Failure> {
-        let capabilities =
-            self.run(Budget::small(Expect::Capability), |session| Ok(words(&session.capabilities()?)))?;
+        let capabilities = match self.watch.take_capabilities() {
+            Some(told) => told,
+            None => self.run(Budget::small(Expect::Capability), |session| Ok(words(&session.capabilities()?)))?,
+        };
         let has = |name: &str| capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
         // IMAP4rev2 includes all four.
         let rev2 = has("IMAP4rev2");
         self.can_idle = rev2 || has("IDLE");
         self.can_move = rev2 || has("MOVE");
         self.uid_plus = rev2 || has("UIDPLUS");
-        if rev2 || has("NAMESPACE") {
-            let asked =
-                self.run(Budget::small(Expect::Nothing), |session| session.run_command_and_check_ok("NAMESPACE"));
-            match asked {
-                Err(Failure::Refused(_)) | Ok(()) => {}
-                Err(failure) => return Err(failure),
-            }
-            let naming = self.watch.take_namespace();
-            if let Some(naming) = naming.as_deref().and_then(Naming::from_namespace) {
-                self.naming = naming;
-                return Ok(());
-            }
-        }
-        self.naming.delimiter = self.delimiter()?;
+        self.tells_namespaces = rev2 || has("NAMESPACE");
         Ok(())
+    }
+
+    /// How folder names are written: asked for when it has to be known, which it has not of INBOX.
+    pub fn naming(&mut self) -> Result<&Naming, Failure> {
+        let naming = match self.naming.take() {
+            Some(naming) => naming,
+            None => match self.namespace()? {
+                Some(naming) => naming,
+                None => Naming { delimiter: self.delimiter()?, ..Naming::default() },
+            },
+        };
+        Ok(self.naming.insert(naming))
+    }
+
+    /// The names on the wire that a folder may have, likeliest first.
+    pub fn names_of(&mut self, folder: &str) -> Result<Vec<String>, Failure> {
+        match name::is_inbox(folder) {
+            true => Ok(Naming::default().candidates(folder)),
+            false => Ok(self.naming()?.candidates(folder)),
+        }
+    }
+
+    fn namespace(&mut self) -> Result<Option<Naming>, Failure> {
+        if !self.tells_namespaces {
+            return Ok(None);
+        }
+        match self.run(Budget::small(Expect::Nothing), |session| session.run_command_and_check_ok("NAMESPACE")) {
+            Err(Failure::Refused(_)) | Ok(()) => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(self.watch.take_namespace().as_deref().and_then(Naming::from_namespace))
     }
 
     fn delimiter(&mut self) -> Result<Option<char>, Failure> {

@@ -168,7 +168,7 @@ impl ImapSource {
         if let Some(target) = &self.target {
             return Ok(target.clone());
         }
-        let candidates = self.connection.naming.candidates(folder);
+        let candidates = self.connection.names_of(folder)?;
         for name in &candidates {
             if self.connection.exists(name)? {
                 return Ok(self.target.insert(name.clone()).clone());

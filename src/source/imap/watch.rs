@@ -104,6 +104,7 @@ struct State {
     alerts: VecDeque<String>,
     codes: Vec<String>,
     tagged: Option<Said>,
+    capabilities: Option<Vec<String>>,
     namespace: Option<String>,
     /// What must not be shown, in every spelling in which it is sent.
     secrets: Vec<Secret>,
@@ -148,6 +149,7 @@ impl Watch {
             alerts: VecDeque::new(),
             codes: Vec::new(),
             tagged: None,
+            capabilities: None,
             namespace: None,
             secrets: Vec::new(),
         })))
@@ -366,6 +368,16 @@ impl Watch {
     pub fn tagged(&self, said: Said) {
         let mut state = self.state();
         state.tagged = Some(Said { text: state.clean(said.text), ..said });
+    }
+
+    /// What the server can do, told unasked: in its greeting, or when the login is done (RFC 9051, section 7.1).
+    pub fn capabilities(&self, words: Vec<String>) {
+        self.state().capabilities = Some(words);
+    }
+
+    /// Takes what the server told of what it can do.
+    pub fn take_capabilities(&self) -> Option<Vec<String>> {
+        self.state().capabilities.take()
     }
 
     /// The `NAMESPACE` data (RFC 2342).
