@@ -1,13 +1,8 @@
 //! From what reporters say of single messages to the facts about their source.
 
-use std::collections::BTreeMap;
-
 use super::Facts;
 use crate::query::evidence::{Dkim, Reason, Spf};
 use crate::report::authentication::Organizations;
-
-/// How many different words are kept of one source: strangers choose them.
-const MOST_WORDS: usize = 200;
 
 /// Whether a reason tells that the message was passed on. Google writes `local_policy` with `arc=pass` where it trusts the
 /// seal of whoever passed it on (RFC 8617).
@@ -21,169 +16,177 @@ fn tells_of_forwarding(reason: &Reason) -> bool {
     }
 }
 
-/// What messages have in common.
+/// What a combination of DKIM results tells, whoever's mail has it. Domains are organizational ones here and below.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// Whose signatures verify, each once, in order.
+    passed: Vec<&'a str>,
+    /// Whose do not, and whether their key verifies others.
+    broken: Vec<(&'a str, bool)>,
+}
+
+impl<'a> Signed<'a> {
+    /// `works` answers whether the key of a domain and selector verifies anything at all in the window.
+    pub fn of(dkim: &'a [Dkim], known: &Organizations, works: impl Fn(&str, Option<&str>) -> bool) -> Signed<'a> {
+        let mut signed = Signed::default();
+        for Dkim { domain, selector, result } in dkim {
+            let Some(domain) = domain.as_deref() else { continue };
+            match result.as_deref() {
+                Some("pass") if domain.is_empty() => {}
+                Some("pass") => signed.passed.push(known.of(domain)),
+                Some("none") | None => {}
+                Some(_) => signed.broken.push((known.of(domain), works(domain, selector.as_deref()))),
+            }
+        }
+        signed.passed.sort_unstable();
+        signed.passed.dedup();
+        signed
+    }
+}
+
+/// What a combination of SPF results tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Enveloped<'a> {
+    /// Whose envelopes pass.
+    passed: Vec<&'a str>,
+    /// Whose envelopes there are.
+    all: Vec<&'a str>,
+    /// No result is other than that the envelope is not from where it says.
+    fails: bool,
+}
+
+impl<'a> Enveloped<'a> {
+    /// Of these results.
+    pub fn of(spf: &'a [Spf], known: &Organizations) -> Enveloped<'a> {
+        let fails = |spf: &Spf| matches!(spf.result.as_deref(), Some("fail" | "softfail" | "neutral" | "none"));
+        let mut enveloped = Enveloped { fails: spf.iter().all(fails), ..Enveloped::default() };
+        for Spf { domain, result, .. } in spf {
+            let Some(domain) = domain.as_deref() else { continue };
+            let organization = known.of(domain);
+            enveloped.all.push(organization);
+            if result.as_deref() == Some("pass") && !domain.is_empty() {
+                enveloped.passed.push(organization);
+            }
+        }
+        enveloped
+    }
+}
+
+/// What a combination of override reasons tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overridden<'a> {
+    /// Their types.
+    kinds: Vec<&'a str>,
+    /// One of them tells that the message was passed on.
+    forwarded: bool,
+}
+
+impl<'a> Overridden<'a> {
+    /// Of these reasons.
+    pub fn of(reasons: &'a [Reason]) -> Overridden<'a> {
+        Overridden {
+            kinds: reasons.iter().map(|reason| reason.kind.as_deref().unwrap_or("other")).collect(),
+            forwarded: reasons.iter().any(tells_of_forwarding),
+        }
+    }
+}
+
+/// What messages have in common. Combinations are shared by many sources, and worked out once.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// The policy domain they were judged by.
-    pub domain: Option<&'a str>,
+    /// The organizational domain of the policy domain they were judged by: ours.
+    pub ours: Option<&'a str>,
     /// Whether DMARC passes; `None` where the reporter left that out.
     pub pass: Option<bool>,
     /// DKIM results.
-    pub dkim: &'a [Dkim],
+    pub signed: &'a Signed<'a>,
     /// SPF results.
-    pub spf: &'a [Spf],
+    pub enveloped: &'a Enveloped<'a>,
     /// Override reasons.
-    pub reasons: &'a [Reason],
+    pub overridden: &'a Overridden<'a>,
 }
 
-/// What messages with something in common tell about their source, however many there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told<'a> {
-    /// Types of override reasons, as often as they stand there.
-    reasons: Vec<&'a str>,
-    /// Domains not ours that SPF passes for.
-    spf_as: Vec<&'a str>,
-    /// The same of DKIM.
-    dkim_as: Vec<&'a str>,
-    /// Of failing messages: domains that either passes for.
-    authenticated_as: Vec<&'a str>,
-    /// Which of the sums they belong to, if any.
-    sum: Option<Sum>,
-    /// Failing, with a signature of ours whose key works nowhere.
-    key: bool,
-}
-
-/// The sums of [`Facts`] of which each message is in one at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sum {
-    PassForwarded,
-    PassSurvived,
-    FailForwarded,
-    FailBroken,
-    FailAuthenticated,
-    FailBare,
-}
-
-impl<'a> Told<'a> {
-    /// `works` answers whether the key of a domain and selector verifies anything at all in the window.
-    pub fn by(seen: Seen<'a>, known: &Organizations, works: impl Fn(&str, Option<&str>) -> bool) -> Told<'a> {
-        let policy = seen.domain.map(|policy| (policy, known.of(policy)));
-        let ours = |domain: &str| {
-            policy.is_some_and(|(policy, organization)| domain == policy || known.of(domain) == organization)
-        };
-        let others = |domain: &&str| !ours(domain);
-        let mut told = Told {
-            reasons: seen.reasons.iter().map(|reason| reason.kind.as_deref().unwrap_or("other")).collect(),
-            spf_as: spf_passed(&seen).filter(others).map(|domain| known.of(domain)).collect(),
-            dkim_as: dkim_passed(&seen).filter(others).map(|domain| known.of(domain)).collect(),
-            ..Told::default()
-        };
-        told.dkim_as.sort_unstable();
-        told.dkim_as.dedup();
-        let forwarding = seen.reasons.iter().any(tells_of_forwarding);
-        match seen.pass {
-            None => {}
-            Some(true) if forwarding => told.sum = Some(Sum::PassForwarded),
-            Some(true) => told.sum = survived(&seen, &ours).then_some(Sum::PassSurvived),
-            Some(false) => told.fail(&seen, known, forwarding, &ours, &works),
-        }
-        told
+impl<'a> Seen<'a> {
+    fn is_ours(&self, organization: &str) -> bool {
+        self.ours == Some(organization)
     }
 
-    fn fail(
-        &mut self,
-        seen: &Seen<'a>,
-        known: &Organizations,
-        forwarding: bool,
-        ours: &dyn Fn(&str) -> bool,
-        works: &dyn Fn(&str, Option<&str>) -> bool,
-    ) {
-        let passed = dkim_passed(seen).chain(spf_passed(seen)).map(|domain| known.of(domain));
-        self.authenticated_as = passed.collect();
-        self.authenticated_as.sort_unstable();
-        self.authenticated_as.dedup();
-        let signed = |dkim: &&Dkim| {
-            dkim.domain.as_deref().is_some_and(ours) && !matches!(dkim.result.as_deref(), Some("pass" | "none") | None)
-        };
-        let mut signatures = seen.dkim.iter().filter(signed).peekable();
-        let has_signature = signatures.peek().is_some();
-        let key_works =
-            signatures.any(|dkim| works(dkim.domain.as_deref().unwrap_or_default(), dkim.selector.as_deref()));
-        self.key = has_signature && !key_works;
-        // Passed on with its envelope as it was, or under an envelope of the forwarder's own. Anything else that has a bad
-        // signature of ours was made by somebody who could not sign.
-        let our_envelope = || seen.spf.iter().any(|spf| spf.domain.as_deref().is_some_and(ours));
-        let passed = !self.authenticated_as.is_empty();
-        self.sum = Some(if forwarding {
-            Sum::FailForwarded
-        } else if key_works && (passed || our_envelope()) {
-            Sum::FailBroken
-        } else if passed {
-            Sum::FailAuthenticated
-        } else {
-            Sum::FailBare
-        });
+    fn others<'b>(&'b self, of: &'b [&'a str]) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
+        of.iter().copied().filter(|organization| !self.is_ours(organization))
     }
-}
 
-fn survived(seen: &Seen<'_>, ours: &dyn Fn(&str) -> bool) -> bool {
-    let our_envelope = |spf: &Spf| spf.domain.as_deref().is_some_and(ours);
-    let fails = |spf: &Spf| matches!(spf.result.as_deref(), Some("fail" | "softfail" | "neutral" | "none"));
-    seen.spf.iter().all(fails) && seen.spf.iter().any(our_envelope)
+    fn our_envelope(&self) -> bool {
+        self.enveloped.all.iter().any(|organization| self.is_ours(organization))
+    }
+
+    /// Whether a signature of ours does not verify; if so, whether the key of one works.
+    fn broken(&self) -> Option<bool> {
+        let ours = self.signed.broken.iter().filter(|(organization, _)| self.is_ours(organization));
+        ours.map(|(_, works)| *works).reduce(|one, other| one || other)
+    }
+
+    /// Domains that either check passes for, each once.
+    fn authenticated(&self) -> impl Iterator<Item = &'a str> {
+        let (signed, enveloped) = (&self.signed.passed, &self.enveloped.passed);
+        let new = |(place, organization): &(usize, &&str)| {
+            !signed.contains(organization) && !enveloped.iter().take(*place).any(|before| before == *organization)
+        };
+        let enveloped_alone = enveloped.iter().enumerate().filter(new).map(|(_, organization)| *organization);
+        signed.iter().copied().chain(enveloped_alone)
+    }
 }
 
 impl Facts {
     /// Adds what messages tell about their source.
-    pub fn see(&mut self, told: &Told<'_>, messages: i64) {
-        for (sums, words) in [
-            (&mut self.spf_as, &told.spf_as),
-            (&mut self.dkim_as, &told.dkim_as),
-            (&mut self.authenticated_as, &told.authenticated_as),
-        ] {
-            for word in words {
-                add(sums, word, messages);
-            }
+    pub fn see(&mut self, seen: &Seen<'_>, messages: i64) {
+        for organization in seen.others(&seen.enveloped.passed) {
+            self.spf_as.add(organization, messages);
         }
-        for reason in &told.reasons {
-            add(&mut self.reasons, reason, messages);
+        for organization in seen.others(&seen.signed.passed) {
+            self.dkim_as.add(organization, messages);
         }
-        let sum = match told.sum {
-            None => None,
-            Some(Sum::PassForwarded) => Some(&mut self.pass_forwarded),
-            Some(Sum::PassSurvived) => Some(&mut self.pass_survived),
-            Some(Sum::FailForwarded) => Some(&mut self.fail_forwarded),
-            Some(Sum::FailBroken) => Some(&mut self.fail_broken),
-            Some(Sum::FailAuthenticated) => Some(&mut self.fail_authenticated),
-            Some(Sum::FailBare) => Some(&mut self.fail_bare),
+        for kind in &seen.overridden.kinds {
+            self.reasons.add(kind, messages);
+        }
+        let sum = match seen.pass {
+            None => return,
+            Some(true) if seen.overridden.forwarded => &mut self.pass_forwarded,
+            Some(true) if seen.enveloped.fails && seen.our_envelope() => &mut self.pass_survived,
+            Some(true) => return,
+            Some(false) => return self.see_fail(seen, messages),
         };
-        for sum in sum.into_iter().chain(told.key.then_some(&mut self.fail_key)) {
-            *sum = sum.saturating_add(messages);
-        }
-    }
-}
-
-fn dkim_passed<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
-    let passed = seen.dkim.iter().filter(|dkim| dkim.result.as_deref() == Some("pass"));
-    passed.filter_map(|dkim| dkim.domain.as_deref()).filter(|domain| !domain.is_empty())
-}
-
-fn spf_passed<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
-    let passed = seen.spf.iter().filter(|spf| spf.result.as_deref() == Some("pass"));
-    passed.filter_map(|spf| spf.domain.as_deref()).filter(|domain| !domain.is_empty())
-}
-
-/// Counts a word.
-pub(super) fn add(words: &mut BTreeMap<String, i64>, word: &str, messages: i64) {
-    if let Some(sum) = words.get_mut(word) {
         *sum = sum.saturating_add(messages);
-    } else if words.len() < MOST_WORDS {
-        words.insert(word.to_owned(), messages);
+    }
+
+    fn see_fail(&mut self, seen: &Seen<'_>, messages: i64) {
+        let mut passes = false;
+        for organization in seen.authenticated() {
+            self.authenticated_as.add(organization, messages);
+            passes = true;
+        }
+        let broken = seen.broken();
+        if broken == Some(false) {
+            self.fail_key = self.fail_key.saturating_add(messages);
+        }
+        let sum = if seen.overridden.forwarded {
+            &mut self.fail_forwarded
+        } else if broken == Some(true) && (passes || seen.our_envelope()) {
+            // Passed on with its envelope as it was, or under an envelope of the forwarder's own. Anything else that has a bad
+            // signature of ours was made by somebody who could not sign.
+            &mut self.fail_broken
+        } else if passes {
+            &mut self.fail_authenticated
+        } else {
+            &mut self.fail_bare
+        };
+        *sum = sum.saturating_add(messages);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classify::Tally;
 
     fn dkim(domain: &str, result: &str) -> Dkim {
         Dkim { domain: Some(domain.into()), selector: Some("s1".into()), result: Some(result.into()) }
@@ -193,6 +196,25 @@ mod tests {
         Spf { domain: Some(domain.into()), scope: None, result: Some(result.into()) }
     }
 
+    /// Adds messages about `example.com`, whose key `s1` of `mail.example.com` works if any does.
+    fn see(facts: &mut Facts, pass: Option<bool>, dkim: &[Dkim], spf: &[Spf], reasons: &[Reason], works: bool) {
+        let known = Organizations::default();
+        let works_here =
+            |domain: &str, selector: Option<&str>| works && domain == "mail.example.com" && selector == Some("s1");
+        let seen = Seen {
+            ours: Some("example.com"),
+            pass,
+            signed: &Signed::of(dkim, &known, works_here),
+            enveloped: &Enveloped::of(spf, &known),
+            overridden: &Overridden::of(reasons),
+        };
+        facts.see(&seen, 10);
+    }
+
+    fn words(tally: &Tally) -> Vec<(&str, i64)> {
+        tally.iter().collect()
+    }
+
     /// How ten failing messages count: forwarded, broken, authenticated, bare; and the key that works nowhere.
     fn check(dkim: &[Dkim], spf: &[Spf], reason: Option<(&str, &str)>, works: bool, expected: [i64; 5]) {
         let reasons: Vec<_> = reason
@@ -200,10 +222,7 @@ mod tests {
             .into_iter()
             .collect();
         let mut facts = Facts::default();
-        let seen = Seen { domain: Some("example.com"), pass: Some(false), dkim, spf, reasons: &reasons };
-        let works_here =
-            |domain: &str, selector: Option<&str>| works && domain == "mail.example.com" && selector == Some("s1");
-        facts.see(&Told::by(seen, &Organizations::default(), works_here), 10);
+        see(&mut facts, Some(false), dkim, spf, &reasons, works);
         let found =
             [facts.fail_forwarded, facts.fail_broken, facts.fail_authenticated, facts.fail_bare, facts.fail_key];
         assert_eq!(found, expected, "{dkim:?} {spf:?} {reason:?} {works}");
@@ -224,6 +243,11 @@ mod tests {
         // The key works nowhere.
         check(std::slice::from_ref(&ours), &[spf("list.test", "pass")], None, false, [0, 0, 10, 0, 10]);
         check(std::slice::from_ref(&ours), &[spf("example.com", "fail")], None, false, [0, 0, 0, 10, 10]);
+        // Of two signatures the key of one works.
+        let two = [dkim("example.com", "fail"), ours];
+        check(&two, &[spf("example.com", "fail")], None, true, [0, 10, 0, 0, 0]);
+        // Nobody's signature but ours says something about ours.
+        check(&[dkim("list.test", "fail")], &[spf("example.com", "fail")], None, false, [0, 0, 0, 10, 0]);
         check(&[], &[], Some(("mailing_list", "")), true, [10, 0, 0, 0, 0]);
         check(&[], &[], Some(("local_policy", "arc=pass as.1=x")), true, [10, 0, 0, 0, 0]);
         check(&[], &[], Some(("local_policy", "trusted for testing")), true, [0, 0, 0, 10, 0]);
@@ -235,23 +259,38 @@ mod tests {
         let mut facts = Facts::default();
         let reasons = [Reason { kind: Some("forwarded".into()), comment: None }];
         let (dkim, spf) = ([dkim("example.com", "pass")], [spf("bounces.esp.test", "pass")]);
-        let mut seen =
-            Seen { domain: Some("example.com"), pass: Some(true), dkim: &dkim, spf: &spf, reasons: &reasons };
-        let known = Organizations::default();
-        facts.see(&Told::by(seen, &known, |_, _| true), 4);
-        seen.pass = None;
-        facts.see(&Told::by(seen, &known, |_, _| true), 4);
-        assert_eq!((facts.pass_forwarded, facts.fail_forwarded), (4, 0));
-        assert_eq!((facts.spf_as, facts.dkim_as.len()), (BTreeMap::from([("esp.test".to_owned(), 8)]), 0));
-        assert_eq!(facts.reasons, BTreeMap::from([("forwarded".to_owned(), 8)]));
+        for pass in [Some(true), None] {
+            see(&mut facts, pass, &dkim, &spf, &reasons, true);
+        }
+        assert_eq!((facts.pass_forwarded, facts.fail_forwarded), (10, 0));
+        assert_eq!((words(&facts.spf_as), words(&facts.dkim_as)), (vec![("esp.test", 20)], vec![]));
+        assert_eq!(words(&facts.reasons), [("forwarded", 20)]);
     }
 
     #[test]
-    fn words_of_strangers_are_bounded() {
-        let mut words = BTreeMap::new();
-        for number in 0..10 * MOST_WORDS {
-            add(&mut words, &format!("{number}.test"), 1);
+    fn a_signature_survives_where_only_our_envelope_fails() {
+        let signed = [dkim("example.com", "pass")];
+        for (spf, survives) in [
+            (&[spf("bounce.example.com", "softfail")][..], true),
+            (&[spf("bounce.example.com", "softfail"), spf("list.test", "fail")], true),
+            (&[spf("bounce.example.com", "softfail"), spf("list.test", "pass")], false),
+            (&[spf("list.test", "fail")], false),
+            (&[], false),
+        ] {
+            let mut facts = Facts::default();
+            see(&mut facts, Some(true), &signed, spf, &[], true);
+            assert_eq!(facts.pass_survived, if survives { 10 } else { 0 }, "{spf:?}");
         }
-        assert_eq!(words.len(), MOST_WORDS);
+    }
+
+    #[test]
+    fn whom_failing_mail_authenticates_as_counts_once() {
+        let mut facts = Facts::default();
+        let signed = [dkim("b.esp.test", "pass"), dkim("a.esp.test", "pass"), dkim("example.com", "fail")];
+        let envelopes = [spf("esp.test", "pass"), spf("x.list.test", "pass"), spf("list.test", "pass")];
+        see(&mut facts, Some(false), &signed, &envelopes, &[], true);
+        assert_eq!(words(&facts.authenticated_as), [("esp.test", 10), ("list.test", 10)]);
+        assert_eq!(words(&facts.dkim_as), [("esp.test", 10)]);
+        assert_eq!(words(&facts.spf_as), [("esp.test", 10), ("list.test", 20)]);
     }
 }

@@ -10,14 +10,15 @@
 //! | `new`       | first seen in this window |
 
 pub mod evidence;
+mod tally;
 pub mod tighten;
 mod words;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::query::Counts;
+pub use tally::Tally;
 
 /// What a source is to us. In the order in which people want to read of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,27 +110,34 @@ pub struct Facts {
     /// Failing messages with a signature of ours whose key works nowhere; counted among the others too.
     pub fail_key: i64,
     /// Domains that SPF or DKIM passes for on failing messages, and on how many.
-    pub authenticated_as: BTreeMap<String, i64>,
+    pub authenticated_as: Tally,
     /// Domains not ours that SPF passes for, on whatever message, and on how many: what a provider is known by.
-    pub spf_as: BTreeMap<String, i64>,
+    pub spf_as: Tally,
     /// The same of DKIM.
-    pub dkim_as: BTreeMap<String, i64>,
+    pub dkim_as: Tally,
     /// Override reasons that reporters gave, and for how many messages.
-    pub reasons: BTreeMap<String, i64>,
+    pub reasons: Tally,
     /// Begin of the first period of the window that it was seen in.
     pub first_at: i64,
     /// End of the last.
     pub last_at: i64,
     /// Whether it was seen before the window; `None` where there are no older reports to tell.
     pub seen_before: Option<bool>,
+    /// Whether one of its names is in a domain of ours.
+    pub name_is_ours: bool,
+    /// Whether its provider is known for passing mail on.
+    pub forwarder: bool,
+    /// See [`Facts::known`].
+    pub known: Option<Box<Known>>,
+}
+
+/// What is known about a source beside what reports tell: of thousands that forge, nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
     /// Its names in the DNS that resolve to it again.
     pub names: Vec<String>,
-    /// Whether one of these is in a domain of ours.
-    pub name_is_ours: bool,
-    /// Whose service it is, where that is known.
+    /// Whose service it is.
     pub provider: Option<String>,
-    /// Whether that is known for passing mail on.
-    pub forwarder: bool,
     /// A source in the same network that passes SPF as ours.
     pub neighbour: Option<String>,
     /// DNS block lists that it is on.
@@ -137,6 +145,8 @@ pub struct Facts {
     /// What the user said about it.
     pub label: Option<Label>,
 }
+
+static NOTHING: Known = Known { names: Vec::new(), provider: None, neighbour: None, lists: Vec::new(), label: None };
 
 /// Why a source has its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -212,7 +222,7 @@ pub struct Verdict {
 
 /// Judges a source. The user's label wins over everything.
 pub fn classify(facts: &Facts) -> Verdict {
-    if let Some(class) = facts.label.as_ref().and_then(|label| label.class) {
+    if let Some(class) = facts.known().label.as_ref().and_then(|label| label.class) {
         return Verdict { class, reason: Reason::Labelled };
     }
     let reason = reason(facts);
@@ -224,7 +234,7 @@ fn reason(facts: &Facts) -> Reason {
     let (counts, fail) = (facts.counts, facts.counts.fail());
     let pass = counts.dmarc_pass;
     let ours = pass > 0 || facts.name_is_ours;
-    let listed = !facts.lists.is_empty();
+    let listed = !facts.known().lists.is_empty();
     let new = facts.seen_before == Some(false);
     let more_than_half = |part: i64, of: i64| part > 0 && part.saturating_mul(2) > of;
     let forwarding = facts.pass_forwarded.saturating_add(facts.fail_forwarded);
@@ -264,7 +274,7 @@ fn reason(facts: &Facts) -> Reason {
     }
     let bare = facts.fail_bare >= facts.fail_authenticated.max(facts.fail_broken);
     if pass == 0 && bare {
-        return if facts.neighbour.is_some() { Reason::OurNetwork } else { Reason::Bare };
+        return if facts.known().neighbour.is_some() { Reason::OurNetwork } else { Reason::Bare };
     }
     if new {
         return Reason::NewFails;
@@ -301,31 +311,33 @@ impl Facts {
             (&mut self.dkim_as, &other.dkim_as),
             (&mut self.reasons, &other.reasons),
         ] {
-            for (word, messages) in more {
-                evidence::add(sums, word, *messages);
-            }
+            sums.add_all(more);
         }
         self.first_at = self.first_at.min(other.first_at);
         self.last_at = self.last_at.max(other.last_at);
         self.seen_before = self.seen_before.max(other.seen_before);
         self.name_is_ours |= other.name_is_ours;
         self.forwarder |= other.forwarder;
-        for list in &other.lists {
-            if !self.lists.contains(list) {
-                self.lists.push(list.clone());
+        for list in &other.known().lists {
+            if !self.known().lists.contains(list) {
+                self.know().lists.push(list.clone());
             }
         }
-        if self.label != other.label {
-            self.label = None;
+        if self.known().label != other.known().label {
+            self.know().label = None;
         }
         self
     }
-}
 
-/// The word with the most messages.
-pub fn most(words: &BTreeMap<String, i64>) -> Option<&str> {
-    // Of several the first in order: `max_by_key` answers the last.
-    words.iter().rev().max_by_key(|(_, messages)| **messages).map(|(word, _)| word.as_str())
+    /// What is known about it beside what reports tell.
+    pub fn known(&self) -> &Known {
+        self.known.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to be added to.
+    pub fn know(&mut self) -> &mut Known {
+        self.known.get_or_insert_default()
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Reasons in words.
 
-use super::{Facts, Reason, most};
+use super::{Facts, Reason};
 
 /// The sentence for a reason; text of strangers in it is not sanitized yet.
 pub(super) fn words(reason: Reason, facts: &Facts) -> String {
     let counts = facts.counts;
     let fail = counts.fail();
-    let as_whom = || most(&facts.authenticated_as).unwrap_or("another domain").to_owned();
+    let as_whom = || facts.authenticated_as.most().unwrap_or("another domain").to_owned();
     let mut text = match reason {
         Reason::Labelled => return labelled(facts),
         Reason::Passes | Reason::PassesNearly | Reason::NotKnown => counts.why().unwrap_or_default(),
@@ -20,7 +20,7 @@ pub(super) fn words(reason: Reason, facts: &Facts) -> String {
             "not seen before; authenticates as {}, not as you: if it is yours, have it sign as you, else label it",
             as_whom()
         ),
-        Reason::ToldForwarded => match most(&facts.reasons) {
+        Reason::ToldForwarded => match facts.reasons.most() {
             Some("mailing_list") => "reporters say: mailing list".to_owned(),
             Some("local_policy") => "reporters trust who passed it on (ARC)".to_owned(),
             _ => "reporters say: forwarded".to_owned(),
@@ -38,7 +38,7 @@ pub(super) fn words(reason: Reason, facts: &Facts) -> String {
         }
         Reason::OurNetwork => format!(
             "never passes, but is a neighbour of your {}: if it is yours, put it in SPF, have it sign",
-            facts.neighbour.as_deref().unwrap_or("servers")
+            facts.known().neighbour.as_deref().unwrap_or("servers")
         ),
         Reason::OtherDomain => {
             format!("authenticates as {}, not as you: have it sign as you, if it is yours", as_whom())
@@ -52,7 +52,7 @@ pub(super) fn words(reason: Reason, facts: &Facts) -> String {
 }
 
 fn labelled(facts: &Facts) -> String {
-    let Some(label) = &facts.label else {
+    let Some(label) = &facts.known().label else {
         return "labelled by you".to_owned();
     };
     match &label.note {
@@ -62,7 +62,7 @@ fn labelled(facts: &Facts) -> String {
 }
 
 fn lists(facts: &Facts) -> String {
-    facts.lists.join(" and ")
+    facts.known().lists.join(" and ")
 }
 
 /// What is missing where a part passes.
@@ -71,7 +71,7 @@ fn partly(facts: &Facts) -> String {
     let why = counts.why().unwrap_or_default();
     let advice = match (counts.dkim_pass > 0, counts.spf_pass > 0) {
         _ if facts.fail_authenticated > facts.fail_bare => {
-            let domain = most(&facts.authenticated_as).unwrap_or("another domain");
+            let domain = facts.authenticated_as.most().unwrap_or("another domain");
             return format!("{why}: these authenticate as {domain}, not as you");
         }
         (true, false) => "what fails is not signed by you: sign all",

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Params, Row};
 
 use super::counts::{dmarc_pass, result};
 use super::days::{Cells, Day};
-use super::evidence::{Dkim, Place, Reason, Results, Sets, Spf, Words};
+use super::evidence::{Dkim, Place, Reason, Results, Spf, Words};
 use super::sums::Sum;
 use super::{Counts, Database, Error};
 use crate::store::daily::packed::Key;
@@ -20,8 +20,10 @@ pub struct Seen {
     pub domain: Option<Arc<str>>,
     /// Domain of the From field.
     pub header_from: Option<Arc<str>>,
-    /// Combinations of results.
-    pub sets: Sets,
+    /// Combination of DKIM results.
+    pub dkim_set: i64,
+    /// Combination of SPF results.
+    pub spf_set: i64,
     /// Combination of override reasons.
     pub reason_set: Option<i64>,
     /// Aligned DKIM result.
@@ -152,7 +154,8 @@ fn seen(connection: &Connection, sums: HashMap<Numbered, i64, Place>) -> rusqlit
         Ok(Seen {
             domain: text(domain)?,
             header_from: text(header_from)?,
-            sets: Sets { dkim: dkim_set, spf: spf_set },
+            dkim_set,
+            spf_set,
             reason_set: Some(reason_set).filter(|set| *set != 0),
             dkim: result(dkim),
             spf: result(spf),
@@ -168,7 +171,12 @@ fn seen(connection: &Connection, sums: HashMap<Numbered, i64, Place>) -> rusqlit
 /// Tells messages apart.
 pub(super) fn facets(database: &Database, Adding(sums): Adding) -> Result<Facets, Error> {
     let rows = seen(database.connection(), sums).map_err(|error| database.explain(error))?;
-    let results = Results::of(database, rows.iter().map(|row| row.sets), rows.iter().filter_map(|row| row.reason_set))?;
+    let results = Results::of(
+        database,
+        rows.iter().map(|row| row.dkim_set),
+        rows.iter().map(|row| row.spf_set),
+        rows.iter().filter_map(|row| row.reason_set),
+    )?;
     let (mut found, mut cells) = (Facets::default(), Cells::default());
     let mut sums: [Sums; 5] = Default::default();
     for row in &rows {
@@ -179,11 +187,11 @@ pub(super) fn facets(database: &Database, Adding(sums): Adding) -> Result<Facets
         cells.add((row.begin_at, row.end_at), (row.dkim, row.spf), row.disposition, row.messages);
         let [domains, dkim, spf, dispositions, reasons] = &mut sums;
         add(domains, (row.domain.clone(), row.header_from.clone(), None), row, counts);
-        for result in results.dkim(row.sets) {
+        for result in results.dkim(row.dkim_set) {
             let Dkim { domain, selector, result } = result.clone();
             add(dkim, (domain, selector, result), row, counts);
         }
-        for result in results.spf(row.sets) {
+        for result in results.spf(row.spf_set) {
             let Spf { domain, scope, result } = result.clone();
             add(spf, (domain, scope, result), row, counts);
         }

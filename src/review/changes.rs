@@ -82,7 +82,7 @@ mod tests {
             totals = totals.plus(counts);
             let facts = Facts { counts, fail_bare: *fail, ..Facts::default() };
             let verdict = classify(&facts);
-            judged.push(Judged::new((*ip).to_owned(), facts, verdict, Vec::new(), None));
+            judged.push(Judged::new((*ip).to_owned(), facts, verdict));
         }
         let policy = Policy { p: Some(p.to_owned()), ..Policy::default() };
         let standing = Standing { domain: "a.test".to_owned(), policy, ..Standing::default() };

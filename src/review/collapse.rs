@@ -204,9 +204,10 @@ impl fmt::Display for Common<'_> {
 
 /// What a source has in common with others.
 pub(super) fn common(source: &Judged) -> Common<'_> {
-    let label = source.facts.label.as_ref().and_then(|label| label.name.as_deref());
-    let name = || source.facts.names.first().map(|name| organizational(name));
-    let called = label.or(source.facts.provider.as_deref()).or_else(name).map(Common::Name);
+    let known = source.facts.known();
+    let label = known.label.as_ref().and_then(|label| label.name.as_deref());
+    let name = || known.names.first().map(|name| organizational(name));
+    let called = label.or(known.provider.as_deref()).or_else(name).map(Common::Name);
     called.or_else(|| source.network.map(Common::Network)).unwrap_or(Common::Name(&source.ip))
 }
 
@@ -220,7 +221,7 @@ mod tests {
         facts.counts =
             Counts { messages: pass + fail, dmarc_pass: pass, dkim_pass: pass, spf_pass: pass, ..Counts::default() };
         let verdict = classify(&facts);
-        Judged::new(ip.to_owned(), facts, verdict, Vec::new(), None)
+        Judged::new(ip.to_owned(), facts, verdict)
     }
 
     #[test]

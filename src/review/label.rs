@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::classify::{Facts, Label, most};
+use crate::classify::{Facts, Label};
 use crate::providers::is_within;
 use crate::query::labels;
 
@@ -80,10 +80,10 @@ impl Labels {
             return None;
         }
         let ip: Option<IpAddr> = ip.parse().ok();
-        let mut names: Vec<&str> = facts.names.iter().map(String::as_str).collect();
+        let mut names: Vec<&str> = facts.known().names.iter().map(String::as_str).collect();
         // Who sends most under an envelope or a signature that passes.
-        names.extend(most(&facts.spf_as));
-        names.extend(most(&facts.dkim_as));
+        names.extend(facts.spf_as.most());
+        names.extend(facts.dkim_as.most());
         let fitting = self.all.iter().filter_map(|(subject, label)| Some((close(subject, ip, &names)?, label)));
         fitting.max_by_key(|(close, _)| *close).map(|(_, label)| label.clone())
     }
@@ -141,11 +141,11 @@ mod tests {
         assert_eq!(of("192.0.2.11", &facts).as_deref(), Some("192.0.2.0/24"));
         assert_eq!(of("192.0.3.11", &facts).as_deref(), Some("192.0.0.0/16"));
         assert_eq!(of("203.0.113.1", &facts), None);
-        facts.names.push("out7.mail.esp.test".to_owned());
+        facts.know().names.push("out7.mail.esp.test".to_owned());
         assert_eq!(of("203.0.113.1", &facts).as_deref(), Some("mail.esp.test"));
-        facts.names = vec!["notesp.test".to_owned()];
+        facts.know().names = vec!["notesp.test".to_owned()];
         assert_eq!(of("203.0.113.1", &facts), None);
-        facts.spf_as.insert("esp.test".to_owned(), 3);
+        facts.spf_as.add("esp.test", 3);
         assert_eq!(of("203.0.113.1", &facts).as_deref(), Some("esp.test"));
         assert_eq!(of("192.0.2.11", &facts).as_deref(), Some("192.0.2.0/24"), "a network is closer than a name");
     }

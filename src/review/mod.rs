@@ -2,6 +2,8 @@
 
 pub mod changes;
 pub mod collapse;
+mod domains;
+mod gather;
 mod label;
 pub mod selectors;
 pub mod shown;
@@ -11,25 +13,23 @@ pub mod steps;
 pub mod verdict;
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
-use crate::classify::evidence::{Seen, Told};
-use crate::classify::tighten::{Advice, Fails, Policy, Standing, advise};
+use crate::classify::tighten::{Advice, Standing};
 use crate::classify::{Class, Facts, Verdict, classify};
 use crate::providers::{By as KnownBy, Forwards};
-use crate::query::evidence::{self, Evidence, Kind};
+use crate::query::evidence;
 use crate::query::names::{self, Names};
 use crate::query::rates::{self, Rate};
 use crate::query::summary;
 use crate::query::{Counts, Database, Error, Window, extent, labels, policy};
-use crate::report::authentication::{Organizations, is_aligned};
+use crate::report::authentication::is_aligned;
 
-use collapse::Common;
+use gather::{Signers, gather};
 pub use label::{Subject, parse as subject};
 
 /// Older reports must reach back so far before the window for a source to be told new.
@@ -50,9 +50,6 @@ pub struct Asked<'a> {
     pub now: i64,
 }
 
-/// Failing messages by policy domain.
-pub type Lost = Vec<(Arc<str>, i64)>;
-
 /// One source, judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
@@ -64,16 +61,14 @@ pub struct Judged {
     pub facts: Facts,
     /// What it is, and why.
     pub verdict: Verdict,
-    /// Its failing messages by policy domain.
-    pub fails: Lost,
     /// What DNS said of it, if it was asked.
     pub names: Option<Box<Names>>,
 }
 
 impl Judged {
     /// With the network that goes with the address.
-    pub fn new(ip: String, facts: Facts, verdict: Verdict, fails: Lost, names: Option<Box<Names>>) -> Judged {
-        Judged { network: network(&ip), ip, facts, verdict, fails, names }
+    pub fn new(ip: String, facts: Facts, verdict: Verdict) -> Judged {
+        Judged { network: network(&ip), ip, facts, verdict, names: None }
     }
 
     /// A source of which no more is known than how much it sent.
@@ -82,13 +77,14 @@ impl Judged {
         let seen_before = Some(seen_before);
         let facts = Facts { counts, first_at, last_at, seen_before, ..Facts::default() };
         let verdict = classify(&facts);
-        Judged::new(ip, facts, verdict, Lost::new(), None)
+        Judged::new(ip, facts, verdict)
     }
 
     /// What to call it: the user's name, its own, its provider's.
     pub fn name(&self) -> Option<&str> {
-        let label = self.facts.label.as_ref().and_then(|label| label.name.as_deref());
-        label.or(self.facts.names.first().map(String::as_str)).or(self.facts.provider.as_deref())
+        let known = self.facts.known();
+        let label = known.label.as_ref().and_then(|label| label.name.as_deref());
+        label.or(known.names.first().map(String::as_str)).or(known.provider.as_deref())
     }
 
     /// The sentence that explains its class.
@@ -151,15 +147,13 @@ pub fn review(database: &Database, asked: Asked<'_>) -> Result<Review, Error> {
     let oldest = extent::of_reports(database, Some("aggregate"), now)?.oldest;
     let history = oldest.is_some_and(|oldest| oldest < window.since.saturating_sub(HISTORY_SECONDS));
 
-    let signers = Signers::of(seen.results.all_dkim());
     let ids: Vec<i64> = seen.sources.iter().map(|source| source.id).collect();
     let sources = std::mem::take(&mut seen.sources);
-    let (mut sources, messages) = gather(&seen, sources, &signers);
-    drop(seen);
+    let mut sources = gather(&seen, sources, &Signers::of(seen.results.all_dkim()));
     judge(database, &ids, &mut sources, &complained, history)?;
     neighbours(&mut sources);
+    let domains = domains::domains(policy::policies(database, window, domain, verified)?, &seen, &sources);
     let sources = in_order(sources);
-    let domains = domains(policy::policies(database, window, domain, verified)?, &messages, &sources);
     let mut rates = rates::rates(database, window, domain, rates::By::Source)?;
     rates.retain(|rate| matches!(rate.verdict(), rates::Verdict::Bad | rates::Verdict::High));
     Ok(Review { window, totals, previous, sources, domains, rates })
@@ -182,19 +176,24 @@ fn judge(
             facts.counts.complaints = *complaints;
         }
         facts.seen_before = facts.seen_before.filter(|_| history);
-        source.names = names.remove(id).map(Box::new);
+        if !names.is_empty() {
+            source.names = names.remove(id).map(Box::new);
+        }
         name(facts, source.names.as_deref(), &ours);
-        facts.label = labels.of(&source.ip, facts);
+        if let Some(label) = labels.of(&source.ip, facts) {
+            facts.know().label = Some(label);
+        }
         source.verdict = classify(facts);
     }
     Ok(())
 }
 
-/// By class, then by most failing messages, then by most messages. The places are sorted and not the sources, which are large.
+/// By class, then by most failing messages, then by most messages, then by address. The places are sorted and not the sources,
+/// which are larger.
 fn in_order(mut sources: Vec<Judged>) -> Vec<Judged> {
     let key = |judged: &Judged| {
         let counts = judged.facts.counts;
-        (judged.verdict.class, Reverse(counts.fail()), Reverse(counts.messages))
+        (judged.verdict.class, Reverse(counts.fail()), Reverse(counts.messages), beginning(&judged.ip))
     };
     let mut order: Vec<_> =
         sources.iter().enumerate().map(|(place, judged)| (key(judged), &*judged.ip, place)).collect();
@@ -214,117 +213,62 @@ fn in_order(mut sources: Vec<Judged>) -> Vec<Judged> {
     sources
 }
 
-/// Messages of policy domains.
-type ByDomain = HashMap<Arc<str>, i64>;
-
-/// The sources of `evidence` with what reports tell of them and their failing messages by policy domain; and the messages of each domain.
-fn gather(evidence: &Evidence, sources: Vec<evidence::Source>, signers: &Signers<'_>) -> (Vec<Judged>, ByDomain) {
-    let results = &evidence.results;
-    let known = Organizations::default();
-    let tell = |kind: &Kind| {
-        let domain = evidence.domains.get(kind.domain as usize).and_then(Option::as_deref);
-        let seen = Seen {
-            domain,
-            pass: kind.pass,
-            dkim: results.dkim(kind.sets),
-            spf: results.spf(kind.sets),
-            reasons: results.reasons(kind.reason_set),
-        };
-        Told::by(seen, &known, |domain, selector| signers.works(domain, selector))
-    };
-    let told: Vec<Told<'_>> = evidence.kinds.iter().map(tell).collect();
-    let mut gathered: Vec<Judged> = sources.into_iter().map(Judged::of).collect();
-    let mut messages: Vec<i64> = vec![0; evidence.domains.len()];
-    for seen in &evidence.seen {
-        let place = seen.kind as usize;
-        let (Some(kind), Some(told)) = (evidence.kinds.get(place), told.get(place)) else { continue };
-        let Some(source) = gathered.get_mut(seen.source as usize) else { continue };
-        source.facts.see(told, seen.messages);
-        if let Some(sum) = messages.get_mut(kind.domain as usize) {
-            *sum = sum.saturating_add(seen.messages);
-        }
-        if let (Some(false), Some(Some(domain))) = (kind.pass, evidence.domains.get(kind.domain as usize)) {
-            lose(&mut source.fails, domain, seen.messages);
-        }
-    }
-    let domains = evidence.domains.iter().zip(messages);
-    (gathered, domains.filter_map(|(domain, messages)| Some((domain.clone()?, messages))).collect())
-}
-
-/// Adds to the domain's sum. Few sources send as many domains; each domain's text is held once.
-fn lose(lost: &mut Lost, domain: &Arc<str>, messages: i64) {
-    match lost.iter_mut().find(|(known, _)| Arc::ptr_eq(known, domain)) {
-        Some((_, sum)) => *sum = sum.saturating_add(messages),
-        None => lost.push((domain.clone(), messages)),
-    }
-}
-
-/// Keys that verify signatures.
-#[derive(Debug, Default)]
-struct Signers<'a> {
-    keys: HashSet<(&'a str, Option<&'a str>), RandomState>,
-    domains: HashSet<&'a str, RandomState>,
-}
-
-impl<'a> Signers<'a> {
-    fn of(results: impl IntoIterator<Item = &'a evidence::Dkim>) -> Signers<'a> {
-        let mut signers = Signers::default();
-        for dkim in results.into_iter().filter(|dkim| dkim.result.as_deref() == Some("pass")) {
-            let domain = dkim.domain.as_deref().unwrap_or_default();
-            signers.domains.insert(domain);
-            signers.keys.insert((domain, dkim.selector.as_deref()));
-        }
-        signers
-    }
-
-    /// Reporters often leave the selector out: then any key of the domain will do.
-    fn works(&self, domain: &str, selector: Option<&str>) -> bool {
-        let key = |selector: Option<&str>| self.keys.contains(&(domain, selector));
-        key(selector) || key(None) || (selector.is_none() && self.domains.contains(domain))
-    }
+/// The first bytes of an address in a number that is ordered as they are. Thousands of forgers tie in all but the address, and this
+/// is all of an IPv4 address.
+fn beginning(ip: &str) -> [u64; 2] {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(ip.bytes()).for_each(|(to, from)| *to = from);
+    let number = u128::from_be_bytes(bytes);
+    [(number >> 64) as u64, number as u64]
 }
 
 /// What names tell. Only a name that leads back to the address counts: anybody can write any name for his own.
 fn name(facts: &mut Facts, names: Option<&Names>, domains: &[String]) {
     let confirmed = names.and_then(|names| names.name.as_deref());
-    facts.names = confirmed.map(str::to_owned).into_iter().collect();
-    facts.name_is_ours = confirmed.is_some_and(|name| domains.iter().any(|domain| is_aligned(name, domain)));
-    let (spf, dkim) = (facts.spf_as.keys().map(String::as_str), facts.dkim_as.keys().map(String::as_str));
-    let known = crate::providers::name(confirmed, spf, dkim);
+    if let Some(name) = confirmed {
+        facts.know().names.push(name.to_owned());
+        facts.name_is_ours = domains.iter().any(|domain| is_aligned(name, domain));
+    }
+    let known = crate::providers::name(confirmed, facts.spf_as.words(), facts.dkim_as.words());
     // Signatures stay on mail that others pass on: they do not tell whose address it is.
     if let Some(known) = known.filter(|known| known.by != KnownBy::Dkim) {
-        facts.provider = Some(known.provider.name.clone());
+        facts.know().provider = Some(known.provider.name.clone());
         facts.forwarder = known.by == KnownBy::Name && known.provider.forwards == Forwards::Mainly;
     }
-    let listed = names.and_then(|names| names.listed.as_ref());
-    facts.lists = listed.into_iter().flatten().map(|listing| listing.list.clone()).collect();
+    for listing in names.iter().filter_map(|names| names.listed.as_ref()).flatten() {
+        facts.know().lists.push(listing.list.clone());
+    }
 }
 
 /// Finds the sources that prove nothing next to one that passes SPF as ours, and judges them again: printers, forgotten
 /// servers.
 fn neighbours(sources: &mut [Judged]) {
-    let mut ours: HashMap<IpNet, (i64, String), RandomState> = HashMap::default();
-    let mut bare: HashMap<IpNet, usize, RandomState> = HashMap::default();
-    for source in sources.iter() {
-        let Some(network) = source.network else { continue };
-        if source.facts.counts.spf_pass > 0 {
-            let found = (source.facts.counts.messages, source.ip.clone());
-            let most = ours.entry(network).or_insert_with(|| found.clone());
-            // Of several the one with most messages, and of these the last in order.
-            if found > *most {
-                *most = found;
-            }
-        } else if source.facts.counts.dmarc_pass == 0 {
-            *bare.entry(network).or_default() += 1;
-        }
-    }
+    let servers = servers(sources);
     for source in sources.iter_mut().filter(|source| source.facts.counts.dmarc_pass == 0) {
-        let Some(network) = source.network else { continue };
-        if bare.get(&network).is_some_and(|count| *count <= MOST_NEIGHBOURS) {
-            source.facts.neighbour = ours.get(&network).map(|(_, ip)| ip.clone());
+        if let Some(server) = source.network.and_then(|network| servers.get(&network)) {
+            source.facts.know().neighbour = Some(server.clone());
             source.verdict = classify(&source.facts);
         }
     }
+}
+
+/// The source that passes SPF as ours in each network where few prove nothing: of several the one with most messages, and of these
+/// the last in order.
+fn servers(sources: &[Judged]) -> HashMap<IpNet, String, RandomState> {
+    let mut servers: HashMap<IpNet, ((i64, &str), usize), RandomState> = HashMap::default();
+    for source in sources.iter().filter(|source| source.facts.counts.spf_pass > 0) {
+        let Some(network) = source.network else { continue };
+        let found = (source.facts.counts.messages, &*source.ip);
+        let (most, _) = servers.entry(network).or_insert((found, 0));
+        *most = found.max(*most);
+    }
+    for source in sources.iter().filter(|source| source.facts.counts.dmarc_pass == 0) {
+        if let Some((_, bare)) = source.network.and_then(|network| servers.get_mut(&network)) {
+            *bare += 1;
+        }
+    }
+    let next_to_few = servers.into_iter().filter(|(_, (_, bare))| *bare <= MOST_NEIGHBOURS);
+    next_to_few.map(|(network, ((_, ip), _))| (network, ip.to_owned())).collect()
 }
 
 /// The network that an address is likely to share with others of its owner: /24, /48.
@@ -332,59 +276,6 @@ pub fn network(ip: &str) -> Option<IpNet> {
     let ip: IpAddr = ip.parse().ok()?;
     let length = if ip.is_ipv4() { 24 } else { 48 };
     Some(IpNet::new(ip, length).ok()?.trunc())
-}
-
-/// What blocks a stricter policy of one domain: what it is called by, how many sources, the first one's name, and what is lost.
-type Blockers<'a> = HashMap<Common<'a>, (usize, &'a str, i64), RandomState>;
-
-fn domains(policies: Vec<policy::Policy>, messages: &ByDomain, sources: &[Judged]) -> Vec<Domain> {
-    let mut lost: HashMap<&str, (Fails, Blockers<'_>), RandomState> = HashMap::default();
-    for source in sources {
-        let blocks = matches!(source.verdict.class, Class::Fix | Class::New) && !source.fails.is_empty();
-        let common = blocks.then(|| collapse::common(source));
-        for (domain, messages) in source.fails.iter().filter(|(_, messages)| *messages > 0) {
-            let (fails, blockers) = lost.entry(domain).or_default();
-            fails.add(source.verdict.class, *messages);
-            if let Some(common) = common {
-                let first = source.name().unwrap_or(&source.ip);
-                let (count, _, sum) = blockers.entry(common).or_insert((0, first, 0));
-                (*count, *sum) = (*count + 1, sum.saturating_add(*messages));
-            }
-        }
-    }
-    let one = |found: policy::Policy| {
-        let (fails, blockers) = lost.remove(found.domain.as_str()).unwrap_or_default();
-        // One is called by its own name, several by what they have in common.
-        let call = |(common, (count, first, lost)): (Common<'_>, (usize, &str, i64))| {
-            (if count == 1 { first.to_owned() } else { common.to_string() }, lost)
-        };
-        let mut blockers: Vec<(String, i64)> = blockers.into_iter().map(call).collect();
-        blockers.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-        let standing = Standing {
-            days: days(found.first_at, found.last_at),
-            messages: messages.get(found.domain.as_str()).copied().unwrap_or(0),
-            fails,
-            blockers,
-            policy: Policy {
-                p: found.p,
-                sp: found.sp,
-                np: found.np,
-                adkim: found.adkim,
-                aspf: found.aspf,
-                pct: found.pct,
-                testing: found.testing,
-            },
-            domain: found.domain,
-        };
-        let advice = advise(&standing);
-        Domain { standing, advice, reports: found.reports }
-    };
-    policies.into_iter().map(one).collect()
-}
-
-/// Days begun from `first` to `last`.
-fn days(first: i64, last: i64) -> i64 {
-    last.saturating_sub(first).max(0).saturating_add(86_399) / 86_400
 }
 
 #[cfg(test)]
@@ -400,20 +291,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn days_are_counted_when_begun() {
-        for (first, last, expected) in
-            [(0, 86_399, 1), (0, 86_400, 1), (0, 86_401, 2), (5, 5, 0), (i64::MIN, i64::MAX, i64::MAX / 86_400)]
-        {
-            assert_eq!(days(first, last), expected, "{first} {last}");
-        }
-    }
-
     fn judged(ip: &str, spf_pass: i64, messages: i64) -> Judged {
         let mut facts = Facts { fail_bare: messages - spf_pass, ..Facts::default() };
         facts.counts = Counts { messages, dmarc_pass: spf_pass, spf_pass, ..Counts::default() };
         let verdict = classify(&facts);
-        Judged::new(ip.to_owned(), facts, verdict, Vec::new(), None)
+        Judged::new(ip.to_owned(), facts, verdict)
+    }
+
+    #[test]
+    fn sources_are_in_order() {
+        let all = [
+            judged("192.0.2.10", 9, 9),
+            judged("2001:db8:10:200::25", 0, 7),
+            judged("2001:db8:10:200::1", 0, 7),
+            judged("9.9.9.9", 0, 7),
+            judged("203.0.113.20", 0, 7),
+            judged("203.0.113.2", 0, 7),
+            judged("203.0.113.1", 0, 8),
+        ];
+        let sources = in_order(all.to_vec());
+        assert_eq!(
+            sources.iter().map(|source| source.ip.as_str()).collect::<Vec<_>>(),
+            [
+                "203.0.113.1",
+                "2001:db8:10:200::1",
+                "2001:db8:10:200::25",
+                "203.0.113.2",
+                "203.0.113.20",
+                "9.9.9.9",
+                "192.0.2.10"
+            ]
+        );
     }
 
     #[test]
@@ -426,7 +334,7 @@ mod tests {
         );
         sources.extend((100..110).map(|last| judged(&format!("192.0.2.{last}"), 0, 1)));
         for source in &mut sources {
-            source.facts.neighbour = None;
+            source.facts.known = None;
             source.verdict = classify(&source.facts);
         }
         neighbours(&mut sources);

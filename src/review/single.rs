@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use ipnet::IpNet;
 
 use super::collapse::groups;
-use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, Signers, gather, in_order, judge};
+use super::gather::{Signers, gather};
+use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, in_order, judge};
 use crate::classify::{Class, Facts, Verdict, classify};
 use crate::number;
 use crate::query::names::Names;
@@ -106,7 +107,7 @@ fn members(database: &Database, window: Window, addresses: &[Address], now: i64)
     let keys = evidence::keys(database, seen.results.all_dkim().filter_map(|dkim| dkim.domain.as_deref()))?;
     let ids: Vec<i64> = seen.sources.iter().map(|source| source.id).collect();
     let sources = std::mem::take(&mut seen.sources);
-    let (mut members, _) = gather(&seen, sources, &Signers::of(&keys));
+    let mut members = gather(&seen, sources, &Signers::of(&keys));
     judge(database, &ids, &mut members, &complained, history)?;
     let mut known: HashMap<IpNet, Option<String>> = HashMap::new();
     for member in members.iter_mut().filter(|member| member.facts.counts.dmarc_pass == 0) {
@@ -114,8 +115,10 @@ fn members(database: &Database, window: Window, addresses: &[Address], now: i64)
         if !known.contains_key(&network) && known.len() < MOST_NETWORKS {
             known.insert(network, neighbour(database, window, network)?);
         }
-        member.facts.neighbour = known.get(&network).cloned().flatten();
-        member.verdict = classify(&member.facts);
+        if let Some(Some(server)) = known.get(&network) {
+            member.facts.know().neighbour = Some(server.clone());
+            member.verdict = classify(&member.facts);
+        }
     }
     Ok(in_order(members))
 }

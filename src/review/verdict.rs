@@ -27,7 +27,7 @@ pub fn outcome(review: &Review) -> Outcome {
     let (mut fix, new) = (of(Class::Fix), of(Class::New));
     // One stray message is listed, and needs nobody.
     fix.retain(|line| {
-        line.facts.counts.fail() > 1 || !line.facts.lists.is_empty() || line.verdict.reason == Reason::Labelled
+        line.facts.counts.fail() > 1 || !line.facts.known().lists.is_empty() || line.verdict.reason == Reason::Labelled
     });
     let complaints = too_many_complaints(review);
     let mut more = Vec::new();
@@ -133,7 +133,7 @@ mod tests {
             Counts { messages: pass + fail, dmarc_pass: pass, dkim_pass: pass, complaints, ..Counts::default() };
         with(&mut facts);
         let verdict = classify(&facts);
-        Judged::new(ip.to_owned(), facts, verdict, Vec::new(), None)
+        Judged::new(ip.to_owned(), facts, verdict)
     }
 
     fn rate(ip: &str, compared: i64, messages: i64) -> Rate {
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn verdicts() {
         let ok = || source("192.0.2.1", 1000, 0, 0, |_| {});
-        let fix = |ip| source(ip, 50, 50, 0, |facts| facts.names.push(format!("host.{ip}.test")));
+        let fix = |ip| source(ip, 50, 50, 0, |facts| facts.know().names.push(format!("host.{ip}.test")));
         check(vec![], "There is no report to judge by.", &[], false);
         check(vec![ok()], "Nothing needs you.", &[], false);
         check(vec![fix("a"), ok()], "1 source needs action: a (host.a.test).", &[], true);
@@ -181,7 +181,7 @@ mod tests {
         );
         check_with(
             vec![rate("192.0.2.1", 40, 4000), rate("192.0.2.2", 10, 4000)],
-            vec![source("192.0.2.1", 9000, 0, 40, |facts| facts.names.push("mx.a.test".to_owned()))],
+            vec![source("192.0.2.1", 9000, 0, 40, |facts| facts.know().names.push("mx.a.test".to_owned()))],
             "Too many complaints about 192.0.2.1 (mx.a.test) at Yahoo: 40 for 4,000 messages there (1.00%; mail is refused above 0.3%).",
             &[
                 "Many complaints about 192.0.2.2 at Yahoo: 10 for 4,000 messages there (0.25%; receivers ask for less than 0.1%).",

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::classify::tighten::words as advice_words;
-use crate::classify::{Class, Facts};
+use crate::classify::{Class, Facts, Tally};
 use crate::query::{Counts, Window};
 use crate::render::{Field, sheet};
 use crate::review::verdict::outcome;
@@ -31,7 +31,7 @@ pub(in crate::cli) const SOURCE: &[Field<Judged>] = &[
     Field::time("first_at", |row: &Judged| row.facts.first_at.into()),
     Field::time("last_at", |row: &Judged| row.facts.last_at.into()),
     Field::text("why", |row: &Judged| row.why().into()),
-    Field::text("provider", |row: &Judged| (&row.facts.provider).into()),
+    Field::text("provider", |row: &Judged| (&row.facts.known().provider).into()),
 ];
 
 /// What every summary begins with.
@@ -105,7 +105,8 @@ fn counts(counts: Counts) -> Json {
 
 /// All that a class rests on.
 pub(in crate::cli) fn facts(facts: &Facts) -> Map<String, Json> {
-    let label = facts.label.as_ref().map(|label| {
+    let known = facts.known();
+    let label = known.label.as_ref().map(|label| {
         json!({
             "subject": label.subject,
             "class": label.class.map(Class::as_str),
@@ -127,21 +128,25 @@ pub(in crate::cli) fn facts(facts: &Facts) -> Map<String, Json> {
         "fail_authenticated": facts.fail_authenticated,
         "fail_bare": facts.fail_bare,
         "fail_key": facts.fail_key,
-        "authenticated_as": facts.authenticated_as,
-        "spf_as": facts.spf_as,
-        "dkim_as": facts.dkim_as,
-        "reasons": facts.reasons,
+        "authenticated_as": words(&facts.authenticated_as),
+        "spf_as": words(&facts.spf_as),
+        "dkim_as": words(&facts.dkim_as),
+        "reasons": words(&facts.reasons),
         "seen_before": facts.seen_before,
-        "names": facts.names,
+        "names": known.names,
         "name_is_ours": facts.name_is_ours,
-        "provider": facts.provider,
+        "provider": known.provider,
         "forwarder": facts.forwarder,
-        "neighbour": facts.neighbour,
-        "lists": facts.lists,
+        "neighbour": known.neighbour,
+        "lists": known.lists,
         "label": label,
     });
     match found {
         Json::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+fn words(tally: &Tally) -> Map<String, Json> {
+    tally.iter().map(|(word, messages)| (word.to_owned(), messages.into())).collect()
 }

@@ -11,7 +11,7 @@ use rusqlite::named_params;
 
 pub(super) use numbers::Place;
 pub(super) use results::Words;
-pub use results::{Dkim, Reason, Results, Sets, Spf};
+pub use results::{Dkim, Reason, Results, Spf};
 
 use super::{Counts, Database, Error, Window, sums};
 use gather::Gathering;
@@ -33,26 +33,22 @@ pub struct Source {
     pub last_at: i64,
 }
 
-/// What messages have in common, whoever sent them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Kind {
-    /// Policy domain: its place in [`Evidence::domains`].
-    pub domain: u32,
-    /// Combination of results.
-    pub sets: Sets,
-    /// Combination of override reasons: see [`Results::reasons`]. 0: none.
-    pub reason_set: i64,
-    /// Whether DMARC passes; `None` where the reporter left that out.
-    pub pass: Option<bool>,
-}
-
-/// Messages of one source and kind; there may be several such.
+/// Messages of one source that have all this in common; there may be several such. The first five are places in the lists of
+/// [`Evidence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seen {
-    /// Place in [`Evidence::sources`].
+    /// Who sent them.
     pub source: u32,
-    /// Place in [`Evidence::kinds`].
-    pub kind: u32,
+    /// Policy domain.
+    pub domain: u32,
+    /// Combination of DKIM results.
+    pub dkim_set: u32,
+    /// Combination of SPF results.
+    pub spf_set: u32,
+    /// Combination of override reasons.
+    pub reason_set: u32,
+    /// Whether DMARC passes; `None` where the reporter left that out.
+    pub pass: Option<bool>,
     /// How many.
     pub messages: i64,
 }
@@ -64,9 +60,13 @@ pub struct Evidence {
     pub sources: Vec<Source>,
     /// Policy domains; `None` where the reports name none.
     pub domains: Vec<Option<Arc<str>>>,
+    /// Combinations of DKIM results by their numbers: see [`Results::dkim`].
+    pub dkim_sets: Vec<i64>,
+    /// Combinations of SPF results.
+    pub spf_sets: Vec<i64>,
+    /// Combinations of override reasons; 0: none.
+    pub reason_sets: Vec<i64>,
     /// What was seen.
-    pub kinds: Vec<Kind>,
-    /// Of whom.
     pub seen: Vec<Seen>,
     /// What the combinations of results and reasons are.
     pub results: Results,
@@ -126,18 +126,15 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let week = Window { since: 1_794_614_400, until: 1_795_219_200 };
         let found = evidence(&scratch.database, week, None, false).unwrap();
-        let sum = |pass| {
-            let of = found.seen.iter().filter(|seen| found.kinds[seen.kind as usize].pass == pass);
-            of.map(|seen| seen.messages).sum::<i64>()
-        };
+        let sum = |pass| found.seen.iter().filter(|seen| seen.pass == pass).map(|seen| seen.messages).sum::<i64>();
         assert_eq!((sum(Some(true)), sum(Some(false)), sum(None)), (1241, 20, 5));
         let mut sources: Vec<_> = found.sources.iter().map(|source| (source.ip.as_str(), source.seen_before)).collect();
         sources.sort_unstable();
         assert_eq!(sources, [("192.0.2.10", true), ("198.51.100.7", true), ("2001:db8::25", false)]);
-        assert_eq!(found.results.dkim(Sets { dkim: 1, spf: 1 }).len(), 2);
+        assert_eq!(found.results.dkim(1).len(), 2);
         let keys = keys(&scratch.database, ["example.com", "other.test"].into_iter()).unwrap();
         assert_eq!(keys.iter().map(|key| key.selector.as_deref()).collect::<Vec<_>>(), [Some("s1")]);
-        assert_eq!(found.results.spf(Sets { dkim: 2, spf: 2 })[0].result.as_deref(), Some("softfail"));
+        assert_eq!(found.results.spf(2)[0].result.as_deref(), Some("softfail"));
         assert_eq!(found.results.reasons(1)[0].kind.as_deref(), Some("forwarded"));
         let org = evidence(&scratch.database, week, Some("example.org"), false).unwrap();
         assert_eq!(org.seen.iter().map(|seen| seen.messages).sum::<i64>(), 5);

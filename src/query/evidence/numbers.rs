@@ -57,6 +57,47 @@ impl Hasher for Mixed {
     }
 }
 
+/// Places given to numbers in the order in which these are first met.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    places: Numbers<u32>,
+    numbers: Vec<i64>,
+    /// The number before and its place: the same one mostly comes several times in a row.
+    last: Option<(i64, u32)>,
+}
+
+impl Places {
+    /// The place of a number, and whether it is new.
+    #[inline]
+    pub(super) fn of(&mut self, number: i64) -> (u32, bool) {
+        match self.last {
+            Some((last, place)) if last == number => (place, false),
+            _ => self.look_up(number),
+        }
+    }
+
+    fn look_up(&mut self, number: i64) -> (u32, bool) {
+        // There are never as many as 2^32: each takes more than a byte.
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        let place = *self.places.entry(number).or_insert(next);
+        if place == next {
+            self.numbers.push(number);
+        }
+        self.last = Some((number, place));
+        (place, place == next)
+    }
+
+    /// The place of a number that was met.
+    pub(super) fn known(&self, number: i64) -> Option<u32> {
+        self.places.get(&number).copied()
+    }
+
+    /// The numbers in the order of their places.
+    pub(super) fn numbers(&self) -> &[i64] {
+        &self.numbers
+    }
+}
+
 /// Each number once, in order.
 pub(super) fn once(numbers: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut all: Vec<i64> = numbers.collect();
@@ -68,6 +109,14 @@ pub(super) fn once(numbers: impl Iterator<Item = i64>) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_given_in_order() {
+        let mut places = Places::default();
+        let met = [7, 7, -1, 7, 0, -1].map(|number| places.of(number));
+        assert_eq!(met, [(0, true), (0, false), (1, true), (0, false), (2, true), (1, false)]);
+        assert_eq!((places.numbers(), places.known(0), places.known(5)), (&[7, -1, 0][..], Some(2), None));
+    }
 
     #[test]
     fn numbers_that_follow_each_other_do_not_meet() {

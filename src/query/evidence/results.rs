@@ -41,15 +41,6 @@ pub struct Reason {
     pub comment: Option<Arc<str>>,
 }
 
-/// Combinations of results that a message has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Sets {
-    /// Combination of DKIM results: see [`Results::dkim`].
-    pub dkim: i64,
-    /// Combination of SPF results: see [`Results::spf`].
-    pub spf: i64,
-}
-
 /// Results and reasons by the numbers of their combinations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
@@ -59,16 +50,15 @@ pub struct Results {
 }
 
 impl Results {
-    /// Looks up these combinations.
+    /// Looks up these combinations of DKIM results, of SPF results and of reasons.
     pub(in crate::query) fn of(
         database: &Database,
-        sets: impl Iterator<Item = Sets>,
+        dkim_sets: impl Iterator<Item = i64>,
+        spf_sets: impl Iterator<Item = i64>,
         reason_sets: impl Iterator<Item = i64>,
     ) -> Result<Results, Error> {
         let mut words = Words::default();
-        let (dkim_sets, spf_sets): (Vec<i64>, Vec<i64>) = sets.map(|sets| (sets.dkim, sets.spf)).unzip();
-        let (dkim_sets, spf_sets) = (once(dkim_sets.into_iter()), once(spf_sets.into_iter()));
-        let reason_sets = once(reason_sets);
+        let (dkim_sets, spf_sets, reason_sets) = (once(dkim_sets), once(spf_sets), once(reason_sets));
         let connection = database.connection();
         let mut read = || -> rusqlite::Result<Results> {
             let dkim = rows(connection, include_str!("dkim.sql"), &dkim_sets, |row| {
@@ -88,8 +78,8 @@ impl Results {
     }
 
     /// The DKIM results of a combination.
-    pub fn dkim(&self, sets: Sets) -> &[Dkim] {
-        self.dkim.get(&sets.dkim).map_or(&[], Vec::as_slice)
+    pub fn dkim(&self, set: i64) -> &[Dkim] {
+        self.dkim.get(&set).map_or(&[], Vec::as_slice)
     }
 
     /// Those of all.
@@ -98,8 +88,8 @@ impl Results {
     }
 
     /// The SPF results of a combination.
-    pub fn spf(&self, sets: Sets) -> &[Spf] {
-        self.spf.get(&sets.spf).map_or(&[], Vec::as_slice)
+    pub fn spf(&self, set: i64) -> &[Spf] {
+        self.spf.get(&set).map_or(&[], Vec::as_slice)
     }
 
     /// The override reasons of a combination.
