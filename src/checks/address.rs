@@ -198,7 +198,12 @@ pub fn check(
         notes.error(
             "listed",
             format!("{list} lists the address"),
-            "find out why (the record says where to look), stop the cause, then ask the list to remove it",
+            match reason {
+                Some(_) => {
+                    "find out why (the record says where to look), stop the cause, then ask the list to remove it"
+                }
+                None => "ask the list about the address, stop the cause, then ask it to remove the address",
+            },
         );
     }
     for (list, reason) in &lists.errors {

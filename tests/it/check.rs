@@ -219,6 +219,22 @@ fn keys_and_senders_come_from_reports() {
 }
 
 #[test]
+fn the_name_said_in_ehlo_comes_from_reports() {
+    // Of the address that has a name leading back; the name in the report leads elsewhere, or there as well.
+    for (helo, found) in [("six.example.com", &["helo"][..]), ("mail.test", &[])] {
+        let zone = WORLD.to_owned() + &domain("example.com", "", &[]) + "six.example.com A 192.0.2.6\n";
+        let server = Nameserver::start(&zone);
+        let place = Place::new();
+        place.write("config.toml", server.section());
+        let spf = format!("<spf><domain>{helo}</domain><scope>helo</scope><result>pass</result></spf></auth_results>");
+        place.write("in/a.xml", report("a", 5).replace("</auth_results>", &spf));
+        place.run(&["-q", "ingest", "in"]).expect(0);
+        let ran = check(&place, &["example.com", "--format", "json"]).expect(i32::from(!found.is_empty()));
+        assert_eq!(bad(&ran), *found, "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn the_page_for_people() {
     let zone = WORLD.to_owned() + &domain("a.test", "@ TXT", &["@ TXT v=spf1 ip4:192.0.2.3 include:nowhere.test ?all"]);
     let server = Nameserver::start(&zone);
