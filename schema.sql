@@ -141,7 +141,7 @@ CREATE TABLE report (
 CREATE UNIQUE INDEX report_standing ON report (identity) WHERE conflict_with IS NULL;  -- one of each identity stands
 CREATE UNIQUE INDEX report_beside ON report (identity, content_hash) WHERE conflict_with IS NOT NULL;  -- the few others
 CREATE INDEX report_end ON report (end_at, kind);
-CREATE INDEX report_domain ON report (domain, end_at, records, messages);  -- finds the same report sent under two ids
+CREATE INDEX report_domain ON report (domain, end_at, records, messages, org_name);  -- finds the same report sent under two ids
 CREATE INDEX report_org ON report (org_name, end_at);
 CREATE INDEX report_message ON report (message);
 CREATE INDEX report_odd ON report (end_at) WHERE conflict_with IS NOT NULL OR verification = 'failed' OR records_seen <> records;  -- what a summary leaves out

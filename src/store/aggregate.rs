@@ -309,10 +309,10 @@ pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Resul
 /// Other reports of the same reporter, domain, period and numbers, and their report ids, the last one first.
 fn looked_alike(connection: &Connection, id: i64) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut candidates = connection.prepare_cached(&format!(
-        "SELECT o.id, o.report_id, o.kind = n.kind AND o.org_name IS n.org_name AND o.begin_at = n.begin_at \
+        "SELECT o.id, o.report_id, o.kind = n.kind AND o.begin_at = n.begin_at \
          AND o.report_id <> n.report_id AND n.records > 0 AND o.counted AND n.counted \
          FROM report n CROSS JOIN report o ON (o.domain, o.end_at, o.records, o.messages) = \
-         (n.domain, n.end_at, n.records, n.messages) \
+         (n.domain, n.end_at, n.records, n.messages) AND o.org_name IS n.org_name \
          WHERE n.id = ?1 AND o.id <> n.id ORDER BY o.id DESC LIMIT {LOOKED_AT}",
     ))?;
     let mut alike = Vec::new();
