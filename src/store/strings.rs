@@ -1,9 +1,9 @@
 //! Texts, addresses and combinations of results that repeat: stored once, found again through bounded caches.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -16,6 +16,9 @@ const MOST: usize = 50_000;
 /// Combinations that are known by their texts, and the texts in one of them: about 2 MB for those of a kind.
 const MOST_BY_TEXTS: usize = 10_000;
 const TEXTS: usize = 18;
+
+type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
+type HashSet<K> = std::collections::HashSet<K, RandomState>;
 
 /// Row numbers already known. They are void after a rollback.
 #[derive(Default)]

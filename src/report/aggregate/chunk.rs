@@ -2,12 +2,12 @@
 //!
 //! A report of any length is read in chunks, so that memory does not follow it.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use sha2::{Digest, Sha256};
 
 /// A text of a [`Chunk`]. `Option<StringId>` is as small as this.
@@ -330,6 +330,9 @@ pub(super) enum Form {
 /// Places for what was met not long ago.
 const RECENT: usize = 256;
 
+/// Seeded for each run, as strangers fill it.
+type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
+
 /// Fills chunks.
 #[derive(Debug)]
 pub(super) struct Builder {
@@ -353,9 +356,9 @@ impl Default for Builder {
     fn default() -> Self {
         Builder {
             chunk: Chunk::default(),
-            strings: HashMap::new(),
-            auth_sets: HashMap::new(),
-            reason_sets: HashMap::new(),
+            strings: HashMap::default(),
+            auth_sets: HashMap::default(),
+            reason_sets: HashMap::default(),
             forms: Vec::new(),
             recent_strings: [None; RECENT],
             recent_sets: [0; RECENT],
