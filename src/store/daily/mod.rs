@@ -7,24 +7,21 @@
 
 mod compare;
 mod fresh;
+mod map;
 pub mod packed;
 mod results;
+mod sources;
+mod sums;
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 pub use compare::differences;
 pub use fresh::Fresh;
-use packed::{Key, Sum};
-use results::Results;
 pub use results::{each, functions, tell_used};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
+use sums::{Head, Sums};
 
 use super::standing::OF_IDENTITY;
-
-/// Entries held in memory before they are written: about 6 MB. More of them save no time.
-const MOST: usize = 10_000;
 
 /// What stands in a key where there is no value.
 const NO_RESULT: i8 = -1;
@@ -244,87 +241,8 @@ impl Period {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct SourceKey {
-    day: i64,
-    source: i64,
-    period: Period,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct ReporterKey {
-    day: i64,
-    domain: i64,
-    org_name: i64,
-    period: Period,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct ResultKey {
-    day: i64,
-    source: i64,
-    key: Key,
-}
-
-/// How messages fared. A count is at most 2^31, so these cannot overflow by what is read.
-#[derive(Clone, Copy, Default)]
-struct Figures {
-    records: i64,
-    messages: i64,
-    dmarc_pass: i64,
-    dkim_pass: i64,
-    spf_pass: i64,
-    unknown: i64,
-    quarantine: i64,
-    reject: i64,
-}
-
-impl Figures {
-    fn add(&mut self, record: &Record, sign: i64) {
-        let plus = |sum: &mut i64, holds: bool| {
-            if holds {
-                *sum = sum.saturating_add(record.messages.saturating_mul(sign));
-            }
-        };
-        let (dkim, spf) = (record.dkim == 1, record.spf == 1);
-        self.records += sign;
-        plus(&mut self.messages, true);
-        plus(&mut self.dmarc_pass, dkim || spf);
-        plus(&mut self.dkim_pass, dkim);
-        plus(&mut self.spf_pass, spf);
-        plus(&mut self.unknown, !dkim && !spf && (record.dkim == NO_RESULT || record.spf == NO_RESULT));
-        plus(&mut self.quarantine, record.disposition == 1);
-        plus(&mut self.reject, record.disposition == 2);
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct SourceFigures {
-    figures: Figures,
-    forwarded: i64,
-    dkim_any: i64,
-    spf_any: i64,
-}
-
-/// What counted reports tell of an address, whatever the day.
-#[derive(Clone, Copy)]
-struct Told {
-    first_at: i64,
-    records: i64,
-    failed: i64,
-}
-
-/// The part of a report that every key has.
-#[derive(Clone, Copy)]
-struct Head {
-    id: i64,
-    day: i64,
-    period: Period,
-    domain: i64,
-    org_name: i64,
-}
-
 /// The columns of a record that are summed up.
+#[derive(Clone, Copy)]
 #[allow(missing_docs, reason = "they are told in schema.sql")]
 pub struct Record {
     pub source: i64,
@@ -368,62 +286,8 @@ impl Record {
     }
 }
 
-/// Mixes row numbers and times, which are given out here: nobody can choose them so that they fall together.
-#[derive(Clone, Copy, Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        // The table takes its place from the lowest bits and a mark from the highest: both halves of the product.
-        let mixed = u128::from(self.0 ^ value ^ 0x9E37_79B9_7F4A_7C15) * 0xD6E8_FEB8_6659_FD93;
-        self.0 = (mixed ^ (mixed >> 64)) as u64;
-    }
-
-    fn write_i64(&mut self, value: i64) {
-        self.write_u64(value as u64);
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.write_u64(u64::from(value));
-    }
-}
-
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
-
-/// Sums on their way into the tables.
-struct Sums<'a> {
-    connection: &'a Connection,
-    sign: i64,
-    sources: Map<SourceKey, SourceFigures>,
-    addresses: Map<i64, Told>,
-    reporters: Map<ReporterKey, (i64, Figures)>,
-    results: Map<ResultKey, (i64, i64)>,
-    /// Whether a signature passes in these results.
-    dkim_sets: Map<i64, bool>,
-    spf_sets: Map<i64, bool>,
-    reason_sets: Map<i64, bool>,
-}
-
 fn add(connection: &Connection, reports: Reports, fresh: &Fresh) -> rusqlite::Result<()> {
-    let mut sums = Sums {
-        connection,
-        sign: reports.sign,
-        sources: Map::default(),
-        addresses: Map::default(),
-        reporters: Map::default(),
-        results: Map::default(),
-        dkim_sets: Map::default(),
-        spf_sets: Map::default(),
-        reason_sets: Map::default(),
-    };
+    let mut sums = Sums::of(connection, reports.sign);
     let mut heads = connection.prepare_cached(
         "SELECT id, end_at, begin_at, coalesce(?3, verification = 'verified'), coalesce(domain, 0), coalesce(org_name, 0), \
          records FROM report WHERE id BETWEEN ?1 AND ?2 AND kind = 'aggregate' AND (counted OR ?3 IS NOT NULL) ORDER BY id",
@@ -434,240 +298,22 @@ fn add(connection: &Connection, reports: Reports, fresh: &Fresh) -> rusqlite::Re
     )?;
     let mut heads = heads.query(params![reports.first, reports.last, reports.verified])?;
     while let Some(row) = heads.next()? {
-        let (end_at, begin_at) = (row.get(1)?, row.get(2)?);
+        let (id, end_at, begin_at) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let period = Period::new(begin_at, end_at, row.get(3)?);
-        let head = Head { id: row.get(0)?, day: day(end_at), period, domain: row.get(4)?, org_name: row.get(5)? };
-        let mut all = Figures::default();
-        match fresh.rows(head.id, row.get(6)?) {
-            Some(rows) => rows.iter().try_for_each(|record| sums.record(&head, record, &mut all))?,
-            None => sums.stored(&head, &mut records, &mut all)?,
+        sums.begin(Head { day: day(end_at), period, domain: row.get(4)?, org_name: row.get(5)? })?;
+        match fresh.rows(id, row.get(6)?) {
+            Some(rows) => rows.iter().try_for_each(|record| sums.add(*record))?,
+            None => add_stored(&mut sums, &mut records, id)?,
         }
-        sums.report(&head, &all);
     }
     sums.write()
 }
 
-impl Sums<'_> {
-    fn report(&mut self, head: &Head, all: &Figures) {
-        let &Head { day, period, domain, org_name, .. } = head;
-        let (reports, sum) = self.reporters.entry(ReporterKey { day, domain, org_name, period }).or_default();
-        *reports += self.sign;
-        sum.plus(all);
+/// Adds the records of a report as they are stored.
+fn add_stored(sums: &mut Sums<'_>, records: &mut Statement<'_>, report: i64) -> rusqlite::Result<()> {
+    let mut rows = records.query([report])?;
+    while let Some(row) = rows.next()? {
+        sums.add(Record::read(row)?)?;
     }
-
-    /// The records of a report as they are stored.
-    fn stored(&mut self, head: &Head, records: &mut Statement<'_>, all: &mut Figures) -> rusqlite::Result<()> {
-        let mut rows = records.query([head.id])?;
-        while let Some(row) = rows.next()? {
-            self.record(head, &Record::read(row)?, all)?;
-        }
-        Ok(())
-    }
-
-    /// A record, also into what its whole report comes to.
-    fn record(&mut self, head: &Head, record: &Record, all: &mut Figures) -> rusqlite::Result<()> {
-        all.add(record, self.sign);
-        let &Record { source, messages, disposition, dkim, spf, header_from, dkim_set, spf_set, reason_set } = record;
-        let (sign, day, period, domain) = (self.sign, head.day, head.period, head.domain);
-        let signed = messages.saturating_mul(sign);
-        let dkim_any = known(&mut self.dkim_sets, dkim_set, || holds(self.connection, PASSES_DKIM, dkim_set))?;
-        let spf_any = known(&mut self.spf_sets, spf_set, || holds(self.connection, PASSES_SPF, spf_set))?;
-        let forwarded = reason_set != NO_TEXT
-            && known(&mut self.reason_sets, reason_set, || holds(self.connection, TELLS_OF_FORWARDING, reason_set))?;
-        let end_at = period.end_at(day);
-        let told = self.addresses.entry(source).or_insert(Told { first_at: end_at, records: 0, failed: 0 });
-        told.first_at = told.first_at.min(end_at);
-        told.records += sign;
-        if dkim == 0 && spf == 0 {
-            told.failed += sign;
-        }
-        let sum = self.sources.entry(SourceKey { day, source, period }).or_default();
-        sum.figures.add(record, sign);
-        for (sum, holds) in
-            [(&mut sum.forwarded, forwarded), (&mut sum.dkim_any, dkim_any), (&mut sum.spf_any, spf_any)]
-        {
-            if holds {
-                *sum = sum.saturating_add(signed);
-            }
-        }
-        let key = Key { domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, period };
-        let key = ResultKey { day, source, key };
-        let sum = self.results.entry(key).or_default();
-        sum.0 += sign;
-        sum.1 = sum.1.saturating_add(signed);
-        if self.sources.len() >= MOST || self.results.len() >= MOST {
-            self.write()?;
-        }
-        Ok(())
-    }
-
-    /// Writes what is held, in the order of the keys: neighbours share their page.
-    fn write(&mut self) -> rusqlite::Result<()> {
-        self.write_sources()?;
-        self.write_addresses()?;
-        self.write_reporters()?;
-        self.write_results()
-    }
-
-    fn write_sources(&mut self) -> rusqlite::Result<()> {
-        let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO daily_source (day, source, early, short, verified, records, messages, dmarc_pass, dkim_pass, \
-             spf_pass, unknown, quarantine, reject, forwarded, dkim_any, spf_any) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
-             ON CONFLICT (day, source, early, short, verified) DO UPDATE SET records = records + excluded.records, \
-             messages = messages + excluded.messages, dmarc_pass = dmarc_pass + excluded.dmarc_pass, \
-             dkim_pass = dkim_pass + excluded.dkim_pass, spf_pass = spf_pass + excluded.spf_pass, \
-             unknown = unknown + excluded.unknown, quarantine = quarantine + excluded.quarantine, \
-             reject = reject + excluded.reject, forwarded = forwarded + excluded.forwarded, \
-             dkim_any = dkim_any + excluded.dkim_any, spf_any = spf_any + excluded.spf_any",
-        )?;
-        let mut remove = self.connection.prepare_cached(
-            "DELETE FROM daily_source WHERE (day, source, early, short, verified) = (?1, ?2, ?3, ?4, ?5) AND records = 0",
-        )?;
-        for (key, sum) in sorted(&mut self.sources) {
-            let SourceKey { day, source, period: Period { early, short, verified } } = key;
-            let SourceFigures { figures: f, forwarded, dkim_any, spf_any } = sum;
-            upsert.execute((
-                day,
-                source,
-                early,
-                short,
-                verified,
-                f.records,
-                f.messages,
-                f.dmarc_pass,
-                f.dkim_pass,
-                f.spf_pass,
-                f.unknown,
-                f.quarantine,
-                f.reject,
-                forwarded,
-                dkim_any,
-                spf_any,
-            ))?;
-            if self.sign < 0 {
-                remove.execute(params![day, source, early, short, verified])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_addresses(&mut self) -> rusqlite::Result<()> {
-        let mut update = self.connection.prepare_cached(
-            "UPDATE address SET records = records + ?2, records_failed = records_failed + ?3, \
-             first_at = CASE WHEN ?4 IS NULL OR first_at <= ?4 THEN first_at ELSE ?4 END WHERE id = ?1",
-        )?;
-        for (source, told) in sorted(&mut self.addresses) {
-            let first_at = (self.sign > 0).then_some(told.first_at);
-            update.execute((source, told.records, told.failed, first_at))?;
-        }
-        Ok(())
-    }
-
-    fn write_reporters(&mut self) -> rusqlite::Result<()> {
-        let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO daily_reporter (day, domain, org_name, early, short, verified, reports, records, messages, \
-             dmarc_pass, dkim_pass, spf_pass, unknown, quarantine, reject) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-             ON CONFLICT (day, domain, org_name, early, short, verified) DO UPDATE SET reports = reports + excluded.reports, \
-             records = records + excluded.records, messages = messages + excluded.messages, \
-             dmarc_pass = dmarc_pass + excluded.dmarc_pass, dkim_pass = dkim_pass + excluded.dkim_pass, \
-             spf_pass = spf_pass + excluded.spf_pass, unknown = unknown + excluded.unknown, \
-             quarantine = quarantine + excluded.quarantine, reject = reject + excluded.reject",
-        )?;
-        let mut remove = self.connection.prepare_cached(
-            "DELETE FROM daily_reporter \
-             WHERE (day, domain, org_name, early, short, verified) = (?1, ?2, ?3, ?4, ?5, ?6) AND reports = 0",
-        )?;
-        for (key, (reports, f)) in sorted(&mut self.reporters) {
-            let ReporterKey { day, domain, org_name, period: Period { early, short, verified } } = key;
-            upsert.execute(params![
-                day,
-                domain,
-                org_name,
-                early,
-                short,
-                verified,
-                reports,
-                f.records,
-                f.messages,
-                f.dmarc_pass,
-                f.dkim_pass,
-                f.spf_pass,
-                f.unknown,
-                f.quarantine,
-                f.reject
-            ])?;
-            if self.sign < 0 {
-                remove.execute(params![day, domain, org_name, early, short, verified])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_results(&mut self) -> rusqlite::Result<()> {
-        let mut rows = Results::of(self.connection)?;
-        let place = |(key, _): &(ResultKey, (i64, i64))| (key.day, key.source);
-        for entries in sorted(&mut self.results).chunk_by(|one, other| place(one) == place(other)) {
-            let Some((day, source)) = entries.first().map(place) else { continue };
-            let sum = |(key, (records, messages)): &(ResultKey, (i64, i64))| Sum {
-                key: key.key,
-                records: *records,
-                messages: *messages,
-            };
-            rows.add(day, source, &entries.iter().map(sum).collect::<Vec<_>>())?;
-            if self.sign < 0 {
-                rows.tidy(day, source)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Figures {
-    fn plus(&mut self, other: &Figures) {
-        let plus = |sum: &mut i64, more: i64| *sum = sum.saturating_add(more);
-        plus(&mut self.records, other.records);
-        plus(&mut self.messages, other.messages);
-        plus(&mut self.dmarc_pass, other.dmarc_pass);
-        plus(&mut self.dkim_pass, other.dkim_pass);
-        plus(&mut self.spf_pass, other.spf_pass);
-        plus(&mut self.unknown, other.unknown);
-        plus(&mut self.quarantine, other.quarantine);
-        plus(&mut self.reject, other.reject);
-    }
-}
-
-/// Empties the map.
-fn sorted<K: Ord + Copy + Hash, V>(sums: &mut Map<K, V>) -> Vec<(K, V)> {
-    let mut all: Vec<(K, V)> = sums.drain().collect();
-    all.sort_unstable_by_key(|(key, _)| *key);
-    all
-}
-
-/// What is known of a set, looked up at most once while it is held.
-fn known<V: Copy>(
-    cache: &mut Map<i64, V>,
-    set: i64,
-    look_up: impl FnOnce() -> rusqlite::Result<V>,
-) -> rusqlite::Result<V> {
-    if let Some(value) = cache.get(&set) {
-        return Ok(*value);
-    }
-    let value = look_up()?;
-    if cache.len() >= MOST {
-        cache.clear();
-    }
-    cache.insert(set, value);
-    Ok(value)
-}
-
-/// Whether one of a combination of results passes, and whether one of reasons tells of forwarding.
-const PASSES_DKIM: &str = "SELECT EXISTS (SELECT 1 FROM dkim_result WHERE dkim_set = ?1 AND result = 'pass')";
-const PASSES_SPF: &str = "SELECT EXISTS (SELECT 1 FROM spf_result WHERE spf_set = ?1 AND result = 'pass')";
-const TELLS_OF_FORWARDING: &str = "SELECT EXISTS (SELECT 1 FROM reason WHERE reason_set = ?1 \
-    AND type IN ('forwarded', 'mailing_list', 'trusted_forwarder'))";
-
-fn holds(connection: &Connection, sql: &str, set: i64) -> rusqlite::Result<bool> {
-    connection.prepare_cached(sql)?.query_row([set], |row| row.get(0))
+    Ok(())
 }

@@ -11,6 +11,7 @@ use rusqlite::types::{Type, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::packed::{self, Key, NotSums, Sum};
+use super::sources::Address;
 
 /// Of one row: about 26 kB.
 const MOST_SUMS: usize = 2_000;
@@ -34,8 +35,7 @@ impl<'a> Results<'a> {
                 "SELECT part, sums FROM daily_result WHERE day = ?1 AND source = ?2 ORDER BY part DESC LIMIT 1",
             )?,
             insert: prepare(
-                "INSERT INTO daily_result (day, source, part, ip, sums) \
-                 SELECT ?1, id, ?3, ip, ?4 FROM address WHERE id = ?2",
+                "INSERT INTO daily_result (day, source, part, ip, sums) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
             )?,
             update: prepare("UPDATE daily_result SET sums = ?4 WHERE day = ?1 AND source = ?2 AND part = ?3")?,
             remove: prepare("DELETE FROM daily_result WHERE day = ?1 AND source = ?2 AND part = ?3")?,
@@ -47,27 +47,43 @@ impl<'a> Results<'a> {
     }
 
     /// Adds these, each key once and in order, to those of a day and address.
-    pub(super) fn add(&mut self, day: i64, source: i64, more: &[Sum]) -> rusqlite::Result<()> {
+    pub(super) fn add(&mut self, day: i64, address: &Address, more: &[Sum]) -> rusqlite::Result<()> {
+        // Where nothing is, nothing is looked for.
+        if address.is_new && more.len() <= MOST_SUMS && self.insert(day, address, 0, more)? {
+            return Ok(());
+        }
         let last = |row: &Row<'_>| Ok((row.get(0)?, sums(row, 1)?));
-        let last: Option<(i64, Vec<Sum>)> = self.last.query_row([day, source], last).optional()?;
-        let first_new = last.as_ref().map_or(0, |(part, _)| part + 1);
-        let (part, known) = last.unwrap_or_default();
-        self.put(day, source, (part, first_new), &merged(&known, more))
+        let last: Option<(i64, Vec<Sum>)> = self.last.query_row([day, address.id], last).optional()?;
+        let Some((part, known)) = last else { return self.append(day, address, 0, more) };
+        let all = merged(&known, more);
+        let (here, beyond) = all.split_at(all.len().min(MOST_SUMS));
+        self.replace(day, address.id, part, here)?;
+        self.append(day, address, part + 1, beyond)
     }
 
-    /// Has these stand in row `part`, and in more of them behind it where they are many; those from `first_new` on are not there yet.
-    fn put(&mut self, day: i64, source: i64, (part, first_new): (i64, i64), sums: &[Sum]) -> rusqlite::Result<()> {
-        if sums.is_empty() {
-            self.remove.execute([day, source, part])?;
-        }
+    /// Adds rows from number `part` on, of which there is none yet.
+    fn append(&mut self, day: i64, address: &Address, part: i64, sums: &[Sum]) -> rusqlite::Result<()> {
         for (part, sums) in (part..).zip(sums.chunks(MOST_SUMS)) {
-            let write = if part < first_new { &mut self.update } else { &mut self.insert };
-            match write.execute(params![day, source, part, packed::pack(sums)])? {
-                1 => {}
-                changed => return Err(rusqlite::Error::StatementChangedRows(changed)),
+            if !self.insert(day, address, part, sums)? {
+                return Err(rusqlite::Error::StatementChangedRows(0));
             }
         }
         Ok(())
+    }
+
+    /// Adds a row. `false`: it is there already, and as it was.
+    fn insert(&mut self, day: i64, address: &Address, part: i64, sums: &[Sum]) -> rusqlite::Result<bool> {
+        let inserted = self.insert.execute((day, address.id, part, &address.ip, packed::pack(sums)))?;
+        Ok(inserted == 1)
+    }
+
+    /// Has these stand in a row that is there.
+    fn replace(&mut self, day: i64, source: i64, part: i64, sums: &[Sum]) -> rusqlite::Result<()> {
+        let changed = match sums {
+            [] => self.remove.execute([day, source, part])?,
+            _ => self.update.execute((day, source, part, packed::pack(sums)))?,
+        };
+        if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
     }
 
     /// Takes away what is left of a day and address of which nothing is in the sums any more: it comes to nothing.
@@ -126,7 +142,7 @@ pub(super) fn forget(
         }
         let bare = gone.iter().filter(|sum| (sum.key.dkim, sum.key.spf) == (0, 0));
         failed(source, bare.map(|sum| sum.records).sum())?;
-        rows.put(day, source, (part, part + 1), &kept)?;
+        rows.replace(day, source, part, &kept)?;
     }
 }
 
@@ -257,9 +273,11 @@ mod tests {
     fn database() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        let addresses = "INSERT INTO address (id, ip) VALUES (1, '192.0.2.1'), (2, '192.0.2.2'), (3, '2001:db8::3')";
-        connection.execute_batch(addresses).unwrap();
         connection
+    }
+
+    fn address(id: i64, is_new: bool) -> Address {
+        Address { id, ip: format!("192.0.2.{id}"), is_new, first_at: None }
     }
 
     /// What stands there by key, and in how many rows.
@@ -291,7 +309,7 @@ mod tests {
         for (from, to, sign) in [(0, 1_500, 1), (1_000, 4_500, 1), (10, 20, 1), (0, 1_200, -1), (4_000, 4_500, -1)] {
             let mut more: Vec<Sum> = (from..to).map(|number| sum(number, sign, sign * (number + 1))).collect();
             more.sort_unstable_by_key(|sum| sum.key);
-            rows.add(20_000, 1, &more).unwrap();
+            rows.add(20_000, &address(1, false), &more).unwrap();
             for sum in more {
                 let known = wanted.entry(sum.key).or_default();
                 *known = (known.0 + sum.records, known.1 + sum.messages);
@@ -311,12 +329,27 @@ mod tests {
     fn what_is_taken_out_leaves_no_row() {
         let connection = database();
         let mut rows = Results::of(&connection).unwrap();
-        rows.add(5, 1, &[sum(1, 1, 10), sum(60, 2, 20)]).unwrap();
-        rows.add(5, 1, &[sum(1, -1, -10)]).unwrap();
+        rows.add(5, &address(1, false), &[sum(1, 1, 10), sum(60, 2, 20)]).unwrap();
+        rows.add(5, &address(1, false), &[sum(1, -1, -10)]).unwrap();
         assert_eq!(stands(&connection).0, BTreeMap::from([(sum(60, 0, 0).key, (2, 20))]));
-        rows.add(5, 1, &[sum(60, -2, -20)]).unwrap();
+        rows.add(5, &address(1, false), &[sum(60, -2, -20)]).unwrap();
         assert_eq!(stands(&connection).1, 0);
-        assert!(rows.add(5, 4, &[sum(60, 2, 20)]).is_err(), "nothing is lost without a word");
+    }
+
+    #[test]
+    fn what_stands_of_a_new_address_is_added_to_all_the_same() {
+        let connection = database();
+        let mut rows = Results::of(&connection).unwrap();
+        let many: Vec<Sum> = (0..4_500).map(|number| sum(number, 1, 1)).collect();
+        for (more, count, records) in [(&[sum(60, 2, 20)][..], 1, 2), (&[sum(60, 1, 10)], 1, 3), (&many, 3, 4_503)] {
+            let mut more = more.to_vec();
+            more.sort_unstable_by_key(|sum| sum.key);
+            rows.add(5, &address(2, true), &more).unwrap();
+            let (found, rows) = stands(&connection);
+            assert_eq!((rows, found.values().map(|sum| sum.0).sum::<i64>()), (count, records));
+        }
+        let ip = "SELECT DISTINCT ip FROM daily_result";
+        assert_eq!(connection.query_row(ip, [], |row| row.get::<_, String>(0)).unwrap(), "192.0.2.2");
     }
 
     #[test]
@@ -325,9 +358,9 @@ mod tests {
         let mut rows = Results::of(&connection).unwrap();
         // Periods that end with the day, one second and two seconds before that.
         for source in 1..=3 {
-            rows.add(0, source, &[sum(4, 1, 20), sum(8, 1, 30), sum(3, 1, 10)]).unwrap();
+            rows.add(0, &address(source, false), &[sum(4, 1, 20), sum(8, 1, 30), sum(3, 1, 10)]).unwrap();
         }
-        rows.add(1, 1, &[sum(3, 1, 10)]).unwrap();
+        rows.add(1, &address(1, false), &[sum(3, 1, 10)]).unwrap();
         let mut failed = Vec::new();
         forget(&connection, 0, 86_400, |source, records| {
             failed.push((source, records));
@@ -343,7 +376,7 @@ mod tests {
     fn sql_can_read_them() {
         let connection = database();
         functions(&connection).unwrap();
-        Results::of(&connection).unwrap().add(1, 1, &[sum(4, 2, 20), sum(3, 1, 10)]).unwrap();
+        Results::of(&connection).unwrap().add(1, &address(1, false), &[sum(4, 2, 20), sum(3, 1, 10)]).unwrap();
         connection.execute("INSERT INTO daily_result VALUES (2, 1, 0, '', x'ff')", []).unwrap();
         let ask = "SELECT group_concat(sums_json(sums), ' '), group_concat(sums_records(sums)), group_concat(sums_messages(sums)) \
                    FROM daily_result";
