@@ -38,10 +38,29 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Addresses by their first use, each inserted with what the daily sums say of it.
+struct Addresses<'a> {
+    ids: HashMap<String, i64>,
+    insert: rusqlite::Statement<'a>,
+    sums: &'a Sums,
+}
+
+impl Addresses<'_> {
+    fn id(&mut self, ip: &str) -> i64 {
+        if let Some(id) = self.ids.get(ip) {
+            return *id;
+        }
+        let (first_at, records, failed) = self.sums.addresses.get(ip).copied().unwrap_or_default();
+        let id = self.insert.insert(params![ip, first_at, records, failed]).expect("an address");
+        self.ids.insert(ip.to_owned(), id);
+        id
+    }
+}
+
 /// Prepared statements for all that belongs to a report.
 pub struct Bare<'a> {
     text: Words<'a>,
-    address: Words<'a>,
+    address: Addresses<'a>,
     dkim_sets: Sets<'a>,
     spf_sets: Sets<'a>,
     forwarding: i64,
@@ -53,8 +72,8 @@ pub struct Bare<'a> {
 }
 
 impl<'a> Bare<'a> {
-    /// For a database that holds the schema and nothing else.
-    pub fn new(db: &'a Connection) -> Bare<'a> {
+    /// For a database that holds the schema and nothing else. `sums`: what addresses are inserted with.
+    pub fn new(db: &'a Connection, sums: &'a Sums) -> Bare<'a> {
         let prepare = |sql: &str| db.prepare(sql).expect(sql);
         db.execute_batch(
             "INSERT INTO reason_set (id, digest) VALUES (1, x'00');
@@ -65,7 +84,11 @@ impl<'a> Bare<'a> {
         .expect("a reason and a policy");
         Bare {
             text: Words::new(db, "INSERT INTO text (value) VALUES (?)"),
-            address: Words::new(db, "INSERT INTO address (ip) VALUES (?)"),
+            address: Addresses {
+                ids: HashMap::new(),
+                insert: prepare("INSERT INTO address (ip, first_at, records, records_failed) VALUES (?, ?, ?, ?)"),
+                sums,
+            },
             dkim_sets: Sets::new(db, "INSERT INTO dkim_set (digest) VALUES (?)"),
             spf_sets: Sets::new(db, "INSERT INTO spf_set (digest) VALUES (?)"),
             forwarding: 1,
@@ -188,9 +211,14 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// Rows of the daily sums, as columns and values.
+/// The daily sums.
 #[derive(Default)]
-pub struct Sums(Vec<(&'static str, Vec<Vec<Value>>)>);
+pub struct Sums {
+    /// Rows of their tables, as columns and values.
+    rows: Vec<(&'static str, Vec<Vec<Value>>)>,
+    /// When each address was first told of, and how many records tell of it and of its failing.
+    addresses: HashMap<String, (Option<i64>, i64, i64)>,
+}
 
 impl Sums {
     /// What is in a database.
@@ -211,13 +239,17 @@ impl Sums {
             let rows = statement.query_map([], row).expect("rows").map(|row| row.expect("a row")).collect();
             (table, rows)
         };
-        Sums([source, reporter, result].into_iter().map(rows).collect())
+        let mut addresses =
+            db.prepare("SELECT ip, first_at, records, records_failed FROM address").expect("the addresses");
+        let address = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)));
+        let addresses = addresses.query_map([], address).expect("addresses").map(|row| row.expect("an address"));
+        Sums { rows: [source, reporter, result].into_iter().map(rows).collect(), addresses: addresses.collect() }
     }
 
-    /// Inserts them, in the order of their keys.
+    /// Inserts the rows of their tables, in the order of their keys.
     #[allow(dead_code, reason = "shared with the other benchmarks")]
     pub fn insert(&self, db: &Connection) {
-        for (table, rows) in &self.0 {
+        for (table, rows) in &self.rows {
             let Some(first) = rows.first() else { continue };
             let places = vec!["?"; first.len()].join(", ");
             let mut insert = db.prepare(&format!("INSERT INTO {table} VALUES ({places})")).expect("a table");

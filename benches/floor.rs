@@ -76,7 +76,7 @@ pub fn bare_insert(path: &Path, reports: &[Report], sums: &Sums) -> i64 {
     let db = fresh(path);
     db.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
     {
-        let mut bare = Bare::new(&db);
+        let mut bare = Bare::new(&db, sums);
         for (number, report) in reports.iter().enumerate() {
             bare.keep(number as u64, &report.head, &report.rows);
         }

@@ -100,7 +100,9 @@ fn fill(world: &World, db: &Path, rows: u64) -> u64 {
     let mut random = Random::new(SEED);
     let (mut number, mut kept) = (0, 0);
     {
-        let mut bare = bare::Bare::new(&connection);
+        // The daily sums are made of the records afterwards.
+        let none = bare::Sums::default();
+        let mut bare = bare::Bare::new(&connection, &none);
         connection.execute_batch("BEGIN").expect("a transaction");
         let mut since = 0;
         for day in 0..DAYS {
