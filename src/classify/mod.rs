@@ -149,7 +149,7 @@ pub struct Known {
 static NOTHING: Known = Known { names: Vec::new(), provider: None, neighbour: None, lists: Vec::new(), label: None };
 
 /// Why a source has its class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// The user said so.
     Labelled,

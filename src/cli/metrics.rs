@@ -107,11 +107,11 @@ fn exposition(database: &Database, window: Window, newest: Option<i64>, now: i64
 fn by_class(text: &mut Exposition, review: &Review) {
     text.family("dmarcdb_sources", "Sending addresses in the window by class.");
     for class in Class::ALL {
-        text.sample("dmarcdb_sources", &[("class", class.as_str())], review.of(class).count() as f64);
+        text.sample("dmarcdb_sources", &[("class", class.as_str())], review.of(class).len() as f64);
     }
     text.family("dmarcdb_failing_messages", "Messages in the window that fail DMARC by the class of their source.");
     for class in Class::ALL {
-        let fail = review.of(class).fold(0, |sum: i64, source| sum.saturating_add(source.facts.counts.fail()));
+        let fail = review.of(class).iter().fold(0, |sum: i64, source| sum.saturating_add(source.facts.counts.fail()));
         text.sample("dmarcdb_failing_messages", &[("class", class.as_str())], fail as f64);
     }
 }

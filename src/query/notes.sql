@@ -1,12 +1,13 @@
 -- What a summary leaves out or could not use, and how much of it nobody vouches for. `not-spam` is no complaint; problems
--- wait whatever their age and domain.
+-- wait whatever their age and domain. Of the days between the first and the last every period ends in the window.
 SELECT d.reports, r.conflicts, r.failed, r.rejected_records, d.unverified_reports, d.unverified_messages,
        c.unresolved_complaints, c.untrusted_complaints, p.problems
 FROM (SELECT CAST(total(reports) AS INTEGER) AS reports,
              CAST(total(reports) FILTER (WHERE NOT verified) AS INTEGER) AS unverified_reports,
              CAST(total(messages) FILTER (WHERE NOT verified) AS INTEGER) AS unverified_messages
       FROM daily_reporter
-      WHERE day >= (:since - 1) / 86400 - 1 AND day <= (:until - 1) / 86400 AND end_at >= :since AND end_at < :until
+      WHERE day >= (:since - 1) / 86400 - (:since < 1) AND day <= (:until - 2) / 86400
+        AND (day > (:since - 1) / 86400 AND day < (:until - 1) / 86400 - (:until < 1) OR end_at >= :since AND end_at < :until)
         AND (:verified = 0 OR verified)
         AND (:domain IS NULL OR domain = (SELECT id FROM text WHERE value = :domain))) d,
      (SELECT count(*) FILTER (WHERE conflict_with IS NOT NULL) AS conflicts,

@@ -1,11 +1,10 @@
 //! Policies as published, by policy domain.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, named_params};
 
 use super::{Database, Error, Window};
-use crate::store::daily::Period;
 
 super::row! {
     /// One policy domain in a window.
@@ -14,8 +13,6 @@ super::row! {
         domain: String,
         /// Reports about it.
         reports: i64,
-        /// Different reporters.
-        reporters: i64,
         /// Begin of their first period.
         first_at: i64,
         /// End of their last.
@@ -38,11 +35,9 @@ super::row! {
 }
 
 /// How far the reports of one domain reach.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Reach {
     reports: i64,
-    /// Numbers of their organisations.
-    reporters: BTreeSet<i64>,
     first_at: i64,
     last_at: i64,
 }
@@ -65,7 +60,6 @@ pub fn policies(
             let params = named_params! {
                 ":domain": domain,
                 ":reports": reach.reports,
-                ":reporters": reach.reporters.len() as i64,
                 ":first_at": reach.first_at,
                 ":last_at": reach.last_at,
                 ":verified": verified,
@@ -92,22 +86,11 @@ fn reaches(
     )?;
     let mut reaches: HashMap<i64, Reach> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let (reporter, reports): (i64, i64) = (row.get(1)?, row.get(2)?);
-        let (day, early, short) = (row.get(3)?, row.get(4)?, row.get(5)?);
-        let period = Period { early, short, verified };
-        let (first_at, last_at) = (period.begin_at(day), period.end_at(day));
-        if !window.holds(last_at) {
-            continue;
-        }
-        let none = Reach { reports: 0, reporters: BTreeSet::new(), first_at, last_at };
-        let reach = reaches.entry(row.get(0)?).or_insert(none);
-        reach.reports = reach.reports.saturating_add(reports);
-        reach.first_at = reach.first_at.min(first_at);
-        reach.last_at = reach.last_at.max(last_at);
-        // 0 stands for reports that name no organisation.
-        if reporter != 0 {
-            reach.reporters.insert(reporter);
-        }
+        let next = Reach { reports: row.get(1)?, first_at: row.get(2)?, last_at: row.get(3)? };
+        let all = reaches.entry(row.get(0)?).or_insert(Reach { reports: 0, ..next });
+        all.reports = all.reports.saturating_add(next.reports);
+        all.first_at = all.first_at.min(next.first_at);
+        all.last_at = all.last_at.max(next.last_at);
     }
     Ok(reaches)
 }
@@ -130,7 +113,7 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let all = policies(&scratch.database, Window { since: 0, until: 1_800_000_000 }, None, false).unwrap();
         assert_eq!(all.len(), 2);
-        assert_eq!((all[0].domain.as_str(), all[0].reports, all[0].reporters), ("example.com", 3, 1));
+        assert_eq!((all[0].domain.as_str(), all[0].reports), ("example.com", 3));
         assert_eq!((all[0].p.as_deref(), all[0].sp.as_deref(), all[0].pct), (Some("reject"), Some("none"), Some(100)));
         assert_eq!((all[0].first_at, all[0].last_at), (1_794_268_800, 1_795_132_799));
         let old = policies(&scratch.database, Window { since: 0, until: 1_794_400_000 }, None, false).unwrap();

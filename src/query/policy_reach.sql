@@ -1,5 +1,10 @@
--- Reports by policy domain, reporter and period in the days of a window, out of the daily sums as they come: who adds them up has fewer
--- things to hold than a sort would. Which periods end in the window is looked at there too: here it would cost more than reading the rows.
-SELECT d.domain, d.org_name, d.reports, d.day, d.early, d.short FROM daily_reporter d
-WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND (:verified = 0 OR d.verified)
+-- Reports by policy domain and day of a window, with begin_at of the first and end_at of the last period. The domain follows the day in
+-- the key, so that these come as they are read. Of the days between the first and the last every period ends in the window.
+SELECT d.domain, CAST(total(d.reports) AS INTEGER) AS reports,
+       d.day * 86400 + min(d.short - d.early) AS first_at, (d.day + 1) * 86400 - min(d.early) AS last_at
+FROM daily_reporter d
+WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400
+  AND (d.day > (:since - 1) / 86400 AND d.day < (:until - 1) / 86400 - (:until < 1) OR d.end_at >= :since AND d.end_at < :until)
+  AND (:verified = 0 OR d.verified)
   AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))
+GROUP BY d.day, d.domain

@@ -58,7 +58,8 @@ pub fn changes(before: &Review, now: &Review) -> Vec<String> {
         let share = then.share(line.facts.counts.messages).unwrap_or(0.0);
         share >= MISSED_SHARE && line.facts.counts.messages >= LEAST_MESSAGES
     };
-    let gone: Vec<_> = before.of(Class::Ok).filter(|source| !seen.contains(&source.ip.as_str())).cloned().collect();
+    let gone: Vec<_> =
+        before.of(Class::Ok).iter().filter(|source| !seen.contains(&source.ip.as_str())).cloned().collect();
     for line in groups(&gone, Class::Ok).into_iter().filter(missed) {
         let messages = number::count(line.facts.counts.messages, "message");
         found.push(format!("Nothing from {}, after {messages}.", line.call()));

@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
-use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
-use foldhash::fast::RandomState;
-use ipnet::IpNet;
-
-use super::Judged;
+use super::{Judged, Network, of_class};
 use crate::classify::{Class, Facts, Reason, Verdict};
 use crate::query::Counts;
 use crate::report::authentication::organizational;
@@ -66,30 +63,19 @@ pub fn each(sources: &[Judged], most: usize) -> Lines {
 }
 
 fn fitted(sources: &[Judged], many: usize, most: usize) -> Lines {
-    let by_class = Class::ALL.map(|class| grouped(sources, class, many));
-    let sizes: Vec<usize> = by_class.iter().map(Vec::len).collect();
+    let by_class = Class::ALL.map(|class| Groups::of(of_class(sources, class), many));
+    let sizes: Vec<usize> = by_class.iter().map(|groups| groups.all.len()).collect();
     let mut found = Lines::default();
     for (mut groups, room) in by_class.into_iter().zip(allot(&sizes, most)) {
-        let left = first_in_order(&mut groups, room);
-        found.shown.extend(groups.iter().map(Group::line));
-        for group in left {
-            found.addresses_left_out += group.count();
-            found.left_out = found.left_out.plus(group.counts);
+        groups.order(room);
+        let (shown, left) = groups.all.split_at(room);
+        found.shown.extend(shown.iter().filter_map(|group| groups.line(group)));
+        for source in left.iter().flat_map(|group| groups.members(group)) {
+            found.addresses_left_out += 1;
+            found.left_out = found.left_out.plus(source.facts.counts);
         }
     }
     found
-}
-
-/// Leaves the first `room` of these in order, and hands out the others in none.
-fn first_in_order<'a>(groups: &mut Vec<Group<'a>>, room: usize) -> Vec<Group<'a>> {
-    let left = if room < groups.len() {
-        groups.select_nth_unstable_by(room, Group::before);
-        groups.split_off(room)
-    } else {
-        Vec::new()
-    };
-    groups.sort_unstable_by(Group::before);
-    left
 }
 
 /// Shares `most` lines out: to each class a few, and what is left in order.
@@ -108,89 +94,134 @@ fn allot(sizes: &[usize], most: usize) -> Vec<usize> {
 
 /// What belongs together of one class, on one line each, however few there are.
 pub fn groups(sources: &[Judged], class: Class) -> Vec<Line> {
-    let mut groups = grouped(sources, class, 0);
-    first_in_order(&mut groups, usize::MAX);
-    groups.iter().map(Group::line).collect()
+    let mut groups = Groups::of(of_class(sources, class), 0);
+    groups.order(groups.all.len());
+    groups.all.iter().filter_map(|group| groups.line(group)).collect()
+}
+
+/// The sources of one class by what they have in common. Where a domain is forged these are tens of thousands of groups of one, so
+/// little is held of each.
+struct Groups<'a> {
+    /// In order.
+    sources: &'a [Judged],
+    /// Those of one group in a row, and each row in order.
+    members: Vec<Member<'a>>,
+    all: Vec<Group>,
+    /// Each source is by itself, as it is where there are few.
+    single: bool,
+}
+
+/// What has another reason has another sentence, and is another line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Member<'a> {
+    common: Common<'a>,
+    reason: Reason,
+    /// Its place among the sources.
+    place: u32,
 }
 
 /// What becomes one line.
-struct Group<'a> {
-    common: Common<'a>,
-    /// The place of the first among all sources, where groups are ordered by that alone.
-    place: Option<usize>,
-    /// The one that fails most.
-    first: &'a Judged,
-    /// In order.
-    others: Vec<&'a Judged>,
-    counts: Counts,
+struct Group {
+    /// Its part of the members; the first fails most.
+    members: Range<usize>,
+    fail: i64,
+    messages: i64,
 }
 
-/// In no order.
-fn grouped(sources: &[Judged], class: Class, many: usize) -> Vec<Group<'_>> {
-    let members = || sources.iter().filter(|source| source.verdict.class == class);
-    if members().count() <= many {
-        return members().enumerate().map(|(place, source)| Group::of(common(source), source, Some(place))).collect();
-    }
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    // What has another reason has another sentence, and is another line.
-    let mut known: HashMap<(Common<'_>, Reason), usize, RandomState> = HashMap::default();
-    for source in members() {
-        let common = common(source);
-        let place = *known.entry((common, source.verdict.reason)).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.add(source),
-            None => groups.push(Group::of(common, source, None)),
+impl<'a> Groups<'a> {
+    /// Those of a class, where it has more than `many` sources; in no order.
+    fn of(sources: &'a [Judged], many: usize) -> Groups<'a> {
+        let single = sources.len() <= many;
+        let member = |(place, source): (u32, &'a Judged)| Member {
+            common: common(source),
+            reason: source.verdict.reason,
+            place,
+        };
+        let mut members: Vec<Member<'_>> = (0..).zip(sources).map(member).collect();
+        if !single {
+            members.sort_unstable();
         }
-    }
-    groups
-}
-
-impl<'a> Group<'a> {
-    fn of(common: Common<'a>, first: &'a Judged, place: Option<usize>) -> Group<'a> {
-        Group { common, place, first, others: Vec::new(), counts: first.facts.counts }
-    }
-
-    fn add(&mut self, other: &'a Judged) {
-        self.others.push(other);
-        self.counts = self.counts.plus(other.facts.counts);
+        let together =
+            |one: &Member<'_>, next: &Member<'_>| !single && (one.common, one.reason) == (next.common, next.reason);
+        let mut groups = Groups { sources, members: Vec::new(), all: Vec::new(), single };
+        let mut from = 0;
+        for group in members.chunk_by(together) {
+            groups.all.push(groups.group(from, group));
+            from += group.len();
+        }
+        groups.members = members;
+        groups
     }
 
-    /// How many sources.
-    fn count(&self) -> usize {
-        self.others.len() + 1
+    /// These members, which begin at `from`.
+    fn group(&self, from: usize, members: &[Member<'_>]) -> Group {
+        let counts = members.iter().filter_map(|member| self.source(member)).map(|source| source.facts.counts);
+        let all = counts.fold(Counts::default(), Counts::plus);
+        Group { members: from..from + members.len(), fail: all.fail(), messages: all.messages }
+    }
+
+    fn source(&self, member: &Member<'_>) -> Option<&'a Judged> {
+        self.sources.get(member.place as usize)
+    }
+
+    /// The sources of a group, in order.
+    fn members(&self, group: &Group) -> impl Iterator<Item = &'a Judged> {
+        self.members.get(group.members.clone()).into_iter().flatten().filter_map(|member| self.source(member))
+    }
+
+    /// Puts the first `room` groups first, and in order: as the sources where each is single; else those of most failing messages,
+    /// then of most messages.
+    fn order(&mut self, room: usize) {
+        if self.single {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.all);
+        if room < all.len() {
+            all.select_nth_unstable_by(room, |one, other| self.before(one, other));
+        }
+        if let Some(first) = all.get_mut(..room) {
+            first.sort_unstable_by(|one, other| self.before(one, other));
+        }
+        self.all = all;
+    }
+
+    fn before(&self, one: &Group, other: &Group) -> Ordering {
+        let key = |group: &Group| (Reverse(group.fail), Reverse(group.messages));
+        let text = || self.called(one).cmp(&self.called(other));
+        key(one).cmp(&key(other)).then_with(text).then(one.members.len().cmp(&other.members.len()))
     }
 
     /// What stands in the first column.
-    fn source(&self) -> Cow<'a, str> {
-        if self.others.is_empty() { Cow::Borrowed(&self.first.ip) } else { Cow::Owned(self.common.to_string()) }
-    }
-
-    /// As the sources are ordered where there are few; else most failing messages first, then most messages.
-    fn before(&self, other: &Group<'_>) -> Ordering {
-        let key = |group: &Group<'_>| (group.place, Reverse(group.counts.fail()), Reverse(group.counts.messages));
-        let text = || self.source().cmp(&other.source());
-        key(self).cmp(&key(other)).then_with(text).then(self.count().cmp(&other.count()))
-    }
-
-    fn line(&self) -> Line {
-        let facts = self.others.iter().fold(self.first.facts.clone(), |sum, other| sum.plus(&other.facts));
-        Line {
-            source: self.source().into_owned(),
-            name: self.first.name().filter(|_| self.others.is_empty()).map(str::to_owned),
-            addresses: self.count(),
-            verdict: self.first.verdict,
-            facts,
+    fn called(&self, group: &Group) -> Cow<'a, str> {
+        match self.members.get(group.members.clone()) {
+            Some([only]) => Cow::Borrowed(self.source(only).map_or("", |source| &source.ip)),
+            Some([first, ..]) => Cow::Owned(first.common.to_string()),
+            _ => Cow::Borrowed(""),
         }
+    }
+
+    /// Of a group, which is never empty.
+    fn line(&self, group: &Group) -> Option<Line> {
+        let mut members = self.members(group);
+        let first = members.next()?;
+        let addresses = group.members.len();
+        Some(Line {
+            source: self.called(group).into_owned(),
+            name: first.name().filter(|_| addresses == 1).map(str::to_owned),
+            addresses,
+            verdict: first.verdict,
+            facts: members.fold(first.facts.clone(), |sum, other| sum.plus(&other.facts)),
+        })
     }
 }
 
 /// What a source has in common with others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Common<'a> {
     /// The user's name for it, its provider's, or the organisation of its own.
     Name(&'a str),
     /// Its network.
-    Network(IpNet),
+    Network(Network),
 }
 
 impl fmt::Display for Common<'_> {

@@ -5,6 +5,7 @@ pub mod collapse;
 mod domains;
 mod gather;
 mod label;
+mod network;
 pub mod selectors;
 pub mod shown;
 pub mod silence;
@@ -14,10 +15,8 @@ pub mod verdict;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use ipnet::IpNet;
 
 use crate::classify::tighten::{Advice, Standing};
 use crate::classify::{Class, Facts, Verdict, classify};
@@ -31,6 +30,7 @@ use crate::report::authentication::is_aligned;
 
 use gather::{Signers, gather};
 pub use label::{Subject, parse as subject};
+pub use network::Network;
 
 /// Older reports must reach back so far before the window for a source to be told new.
 const HISTORY_SECONDS: i64 = 7 * 86_400;
@@ -55,8 +55,8 @@ pub struct Asked<'a> {
 pub struct Judged {
     /// The address.
     pub ip: String,
-    /// See [`network`].
-    pub network: Option<IpNet>,
+    /// The network that goes with it.
+    pub network: Option<Network>,
     /// What is known.
     pub facts: Facts,
     /// What it is, and why.
@@ -68,7 +68,7 @@ pub struct Judged {
 impl Judged {
     /// With the network that goes with the address.
     pub fn new(ip: String, facts: Facts, verdict: Verdict) -> Judged {
-        Judged { network: network(&ip), ip, facts, verdict, names: None }
+        Judged { network: Network::of(&ip), ip, facts, verdict, names: None }
     }
 
     /// A source of which no more is known than how much it sent.
@@ -124,13 +124,20 @@ pub struct Review {
 impl Review {
     /// Failing messages of sources that pass mail on.
     pub fn forwarded(&self) -> i64 {
-        self.of(Class::Forwarded).fold(0, |sum, source| sum.saturating_add(source.facts.counts.fail()))
+        self.of(Class::Forwarded).iter().fold(0, |sum, source| sum.saturating_add(source.facts.counts.fail()))
     }
 
     /// Sources of one class, in order.
-    pub fn of(&self, class: Class) -> impl Iterator<Item = &Judged> {
-        self.sources.iter().filter(move |source| source.verdict.class == class)
+    pub fn of(&self, class: Class) -> &[Judged] {
+        of_class(&self.sources, class)
     }
+}
+
+/// Those of one class, of sources in order.
+fn of_class(sources: &[Judged], class: Class) -> &[Judged] {
+    let from = sources.partition_point(|source| source.verdict.class < class);
+    let to = sources.partition_point(|source| source.verdict.class <= class);
+    sources.get(from..to).unwrap_or_default()
 }
 
 /// Judges a window.
@@ -254,8 +261,8 @@ fn neighbours(sources: &mut [Judged]) {
 
 /// The source that passes SPF as ours in each network where few prove nothing: of several the one with most messages, and of these
 /// the last in order.
-fn servers(sources: &[Judged]) -> HashMap<IpNet, String, RandomState> {
-    let mut servers: HashMap<IpNet, ((i64, &str), usize), RandomState> = HashMap::default();
+fn servers(sources: &[Judged]) -> HashMap<Network, String, RandomState> {
+    let mut servers: HashMap<Network, ((i64, &str), usize), RandomState> = HashMap::default();
     for source in sources.iter().filter(|source| source.facts.counts.spf_pass > 0) {
         let Some(network) = source.network else { continue };
         let found = (source.facts.counts.messages, &*source.ip);
@@ -271,25 +278,9 @@ fn servers(sources: &[Judged]) -> HashMap<IpNet, String, RandomState> {
     next_to_few.map(|(network, ((_, ip), _))| (network, ip.to_owned())).collect()
 }
 
-/// The network that an address is likely to share with others of its owner: /24, /48.
-pub fn network(ip: &str) -> Option<IpNet> {
-    let ip: IpAddr = ip.parse().ok()?;
-    let length = if ip.is_ipv4() { 24 } else { 48 };
-    Some(IpNet::new(ip, length).ok()?.trunc())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn networks_of_addresses() {
-        for (ip, expected) in
-            [("192.0.2.99", Some("192.0.2.0/24")), ("2001:db8:10:7::25", Some("2001:db8:10::/48")), ("nonsense", None)]
-        {
-            assert_eq!(network(ip).map(|network| network.to_string()).as_deref(), expected);
-        }
-    }
 
     fn judged(ip: &str, spf_pass: i64, messages: i64) -> Judged {
         let mut facts = Facts { fail_bare: messages - spf_pass, ..Facts::default() };

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use ipnet::IpNet;
-
 use super::collapse::groups;
 use super::gather::{Signers, gather};
-use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, in_order, judge};
+use super::{HISTORY_SECONDS, Judged, MOST_NEIGHBOURS, Network, in_order, judge};
 use crate::classify::{Class, Facts, Verdict, classify};
 use crate::number;
 use crate::query::names::Names;
@@ -109,7 +107,7 @@ fn members(database: &Database, window: Window, addresses: &[Address], now: i64)
     let sources = std::mem::take(&mut seen.sources);
     let mut members = gather(&seen, sources, &Signers::of(&keys));
     judge(database, &ids, &mut members, &complained, history)?;
-    let mut known: HashMap<IpNet, Option<String>> = HashMap::new();
+    let mut known: HashMap<Network, Option<String>> = HashMap::new();
     for member in members.iter_mut().filter(|member| member.facts.counts.dmarc_pass == 0) {
         let Some(network) = member.network else { continue };
         if !known.contains_key(&network) && known.len() < MOST_NETWORKS {
@@ -124,8 +122,8 @@ fn members(database: &Database, window: Window, addresses: &[Address], now: i64)
 }
 
 /// As in a review: who passes in a network, if there are few who prove nothing.
-fn neighbour(database: &Database, window: Window, network: IpNet) -> Result<Option<String>, Error> {
-    let addresses = source::in_network(database, network)?;
+fn neighbour(database: &Database, window: Window, network: Network) -> Result<Option<String>, Error> {
+    let addresses = source::in_network(database, network.net())?;
     let others = source::passes(database, window, &addresses)?;
     let bare = others.iter().filter(|other| other.dmarc_pass == 0).count();
     let first =

@@ -29,6 +29,7 @@ pub fn steps(review: &Review, domain: &Domain, facets: &Facets) -> Vec<String> {
     }
     let unsigned: Vec<&Judged> = review
         .of(Class::Ok)
+        .iter()
         .filter(|source| source.facts.counts.dkim_pass == 0 && source.facts.counts.spf_pass > 0)
         .collect();
     if !unsigned.is_empty() {

@@ -219,6 +219,8 @@ fn governing<'a>(domain: &'a str, policies: &BTreeSet<&str>) -> Option<&'a str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::notes::notes;
+    use crate::query::policy::policies;
     use crate::query::testing::{FIXTURE, scratch};
 
     const WEEK: Window = Window { since: 1_794_614_400, until: 1_795_219_200 };
@@ -284,6 +286,51 @@ mod tests {
         let scratch = scratch(rows);
         let all = summary(&scratch.database, Window { since: 0, until: 200 }, None, false, By::Source).unwrap();
         assert_eq!(all.totals.messages, i64::MAX);
+    }
+
+    /// A report of one message for each of these ends of periods.
+    fn ending(ends: &[i64]) -> String {
+        let mut rows = "INSERT INTO message (id, origin, seen_at, bytes, outcome) VALUES (1, 'x', 0, 0, 'stored');
+            INSERT INTO address (id, ip) VALUES (1, '192.0.2.1'); INSERT INTO text (id, value) VALUES (1, 'example.com');
+            INSERT INTO aggregate (id, digest) VALUES (1, x'00');
+            INSERT INTO dkim_set VALUES (1, x'00'); INSERT INTO spf_set VALUES (1, x'00');"
+            .to_owned();
+        for (number, end_at) in ends.iter().enumerate() {
+            rows.push_str(&format!(
+                "INSERT INTO report (id, kind, message, part, report_id, domain, begin_at, end_at, records_seen, records, messages,
+                                     aggregate, identity, content_hash)
+                   VALUES ({number} + 1, 'aggregate', 1, '', 'r', 1, {end_at} - 7200, {end_at}, 1, 1, 1, 1, x'{number:02x}', x'00');
+                 INSERT INTO record VALUES ({number} + 1, 0, 1, 1, 0, 1, 1, NULL, NULL, NULL, 1, 1, NULL);"
+            ));
+        }
+        rows
+    }
+
+    #[test]
+    fn a_window_begins_and_ends_at_any_second() {
+        const DAY: i64 = 86_400;
+        let ends: Vec<i64> = (-1..2).flat_map(|day| [day * DAY, day * DAY + 1, day * DAY + 40_000]).collect();
+        let database = scratch(&ending(&ends)).database;
+        let borders: Vec<i64> =
+            [i64::MIN, i64::MAX].into_iter().chain(ends.iter().flat_map(|end| [*end, end + 1])).collect();
+        for since in &borders {
+            for until in &borders {
+                let window = Window { since: *since, until: *until };
+                let inside: Vec<i64> = ends.iter().copied().filter(|end_at| window.holds(*end_at)).collect();
+                let count = inside.len() as i64;
+                let by = |by| summary(&database, window, None, false, by).unwrap().totals.messages;
+                assert_eq!([By::Source, By::Domain, By::Reporter, By::Day].map(by), [count; 4], "{window:?}");
+                assert_eq!(totals(&database, window, None, false).unwrap().messages, count, "{window:?}");
+                assert_eq!(notes(&database, window, None, false).unwrap().reports, count, "{window:?}");
+                let policies = policies(&database, window, None, false).unwrap();
+                let reach = policies.first().map(|policy| (policy.reports, policy.first_at + 7200, policy.last_at));
+                assert_eq!(
+                    reach,
+                    inside.first().zip(inside.last()).map(|(first, last)| (count, *first, *last)),
+                    "{window:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
--- All messages of a window together.
+-- All messages of a window together. Of the days between its first and its last every period ends in it, and is not looked at.
 SELECT CAST(total(d.messages) AS INTEGER) AS messages,
        CAST(total(d.dmarc_pass) AS INTEGER) AS dmarc_pass,
        CAST(total(d.dkim_pass) AS INTEGER) AS dkim_pass,
@@ -7,5 +7,7 @@ SELECT CAST(total(d.messages) AS INTEGER) AS messages,
        CAST(total(d.quarantine) AS INTEGER) AS quarantine,
        CAST(total(d.reject) AS INTEGER) AS reject
 FROM daily_reporter d
-WHERE d.day >= (:since - 1) / 86400 - 1 AND d.day <= (:until - 1) / 86400 AND d.end_at >= :since AND d.end_at < :until AND (:verified = 0 OR d.verified)
+WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400
+  AND (d.day > (:since - 1) / 86400 AND d.day < (:until - 1) / 86400 - (:until < 1) OR d.end_at >= :since AND d.end_at < :until)
+  AND (:verified = 0 OR d.verified)
   AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))
