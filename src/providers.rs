@@ -23,10 +23,29 @@ pub struct Provider {
     dkim: Vec<String>,
     /// What its customers include in their SPF records.
     include: Vec<String>,
-    /// Where the provider is said to write of it.
+    /// In which columns a name was found in use.
+    pub seen: Vec<Seen>,
+    /// Pages that were read for it.
+    #[serde(default)]
+    pub source: Vec<String>,
+    /// Where the provider is likely to write of it.
     pub page: String,
-    /// Where some of it was read.
-    pub source: Option<String>,
+}
+
+/// Where a name of a provider was found in use. The table says more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Seen {
+    /// As the name of an address, in headers.
+    Ptr,
+    /// As the domain of an envelope, in headers.
+    Spf,
+    /// As the domain of a signature, in headers.
+    Dkim,
+    /// In SPF records.
+    Include,
+    /// In a public list of such names.
+    List,
 }
 
 /// What a provider is for.
@@ -142,12 +161,22 @@ mod tests {
     fn the_table_is_read_whole_and_names_each_thing_once() {
         let file: File = toml::from_str(include_str!("providers/providers.toml")).unwrap();
         assert_eq!(table(), file.provider);
-        assert!(table().len() > 30, "only {}", table().len());
+        assert!(table().len() > 80, "only {}", table().len());
         let mut names = HashSet::new();
         for provider in table() {
             assert!(names.insert(&provider.name), "{} is there twice", provider.name);
-            for link in [Some(&provider.page), provider.source.as_ref()].into_iter().flatten() {
+            for link in provider.source.iter().chain([&provider.page]) {
                 assert!(link.starts_with("https://"), "{}: {link}", provider.name);
+            }
+            assert!(provider.seen.is_sorted_by(|one, next| one < next), "{}: {:?}", provider.name, provider.seen);
+            for (seen, column) in [
+                (Seen::Ptr, &provider.ptr),
+                (Seen::Spf, &provider.spf),
+                (Seen::Dkim, &provider.dkim),
+                (Seen::Include, &provider.include),
+                (Seen::List, &provider.ptr),
+            ] {
+                assert!(!provider.seen.contains(&seen) || !column.is_empty(), "{}: {seen:?} of nothing", provider.name);
             }
             assert_eq!(
                 provider.kind == Kind::Forwarder,
@@ -172,6 +201,40 @@ mod tests {
         }
     }
 
+    /// Mail is told apart by organizational domains: a longer name would never be found.
+    #[test]
+    fn envelopes_and_signatures_are_organizational_domains() {
+        for provider in table() {
+            for domain in provider.spf.iter().chain(&provider.dkim) {
+                assert_eq!(crate::report::authentication::organizational(domain), domain, "{}", provider.name);
+            }
+        }
+    }
+
+    /// What stands only here for a name that others could have taken, and for hosts that do more than forward.
+    #[test]
+    fn what_customers_name_or_send_is_not_the_providers() {
+        let named = |ptr, spf: &[&str], dkim: &[&str]| name(ptr, spf.iter().copied(), dkim.iter().copied());
+        assert_eq!(named(None, &["tenant.onmicrosoft.com"], &["mail.tenant.onmicrosoft.com"]), None);
+        for host in ["vps.example.amazonaws.com", "1.2.3.4.bc.googleusercontent.com", "vm.cloudapp.azure.com"] {
+            assert_eq!(named(Some(host), &[], &[]), None, "{host}");
+        }
+        for (host, forwards) in [
+            ("mx1.forwardemail.net", Forwards::Mainly),
+            ("smtp.forwardemail.net", Forwards::No),
+            ("a-h.cloudflare-email.net", Forwards::Mainly),
+            ("outbound3.eu.mailhop.org", Forwards::Also),
+            ("pb-smtp20.pobox.com", Forwards::Also),
+            ("mail-200163.simplelogin.co", Forwards::Also),
+            ("mailout.easydns.com", Forwards::Also),
+            ("tor.lore.kernel.org", Forwards::Mainly),
+            ("mail.kernel.org", Forwards::No),
+        ] {
+            let found = named(Some(host), &[], &[]).map_or(Forwards::No, |found| found.provider.forwards);
+            assert_eq!(found, forwards, "{host}");
+        }
+    }
+
     #[test]
     fn who_that_is() {
         let check = |ptr: Option<&str>, spf: &[&str], dkim: &[&str], expected: Option<(&str, By)>| {
@@ -187,7 +250,7 @@ mod tests {
         check(None, &["eu-west-1.amazonses.com"], &[], Some(("Amazon SES", By::Spf)));
         check(None, &["example.com"], &["example.com", "amazonses.com"], Some(("Amazon SES", By::Dkim)));
         check(None, &["example.com"], &["example-com.20230601.gappssmtp.com"], Some(("Google", By::Dkim)));
-        check(Some("route.mx.cloudflare.net"), &[], &["amazonses.com"], Some(("Cloudflare Email Routing", By::Name)));
+        check(Some("a-h.cloudflare-email.net"), &[], &["amazonses.com"], Some(("Cloudflare Email Routing", By::Name)));
         check(Some("host.example.net"), &["bounce.mcsv.net"], &["amazonses.com"], Some(("Mailchimp", By::Spf)));
         check(None, &[], &[], None);
     }
@@ -200,6 +263,8 @@ mod tests {
         check("_spf.google.com", Some("Google"));
         check("spf.protection.outlook.com", Some("Microsoft 365"));
         check("3004554.spf03.hubspotemail.net", Some("HubSpot"));
+        check("spf-00000000.pphosted.com", Some("Proofpoint"));
+        check("eu._netblocks.mimecast.com", Some("Mimecast"));
         check("_spf.example.com", None);
     }
 }
