@@ -183,8 +183,9 @@ fn put_together(
     let keeps = if outcome == names::Outcome::Failed { AGAIN } else { settings.days.saturating_mul(DAY) };
     let passed = domains.get(&source_ip);
     let spf = passed.map_or(&[][..], |passed| &passed.spf).iter().map(String::as_str);
-    let dkim = passed.map_or(&[][..], |passed| &passed.dkim).iter().map(String::as_str);
-    let provider = providers::name(name.as_deref(), spf, dkim).map(|named| named.provider.name.clone());
+    // A signature stays on mail that somebody passes on, or sends again: it does not tell whose address this is.
+    let named = providers::name(name.as_deref(), spf, []);
+    let provider = named.map(|named| named.provider.name.clone());
     let network = networks.of(ip);
     let asked = !settings.blocklists.is_empty();
     let listing = |Listing { list, answers, reason }: Listing| names::Listing {
@@ -213,4 +214,28 @@ fn put_together(
 /// An array as it is stored.
 fn json<T: serde::Serialize>(list: &[T]) -> String {
     serde_json::to_string(list).unwrap_or_else(|_| "[]".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_does_not_tell_whose_address_it_is() {
+        let ip = IpAddr::from([192, 0, 2, 1]);
+        let check = |name: Option<&str>, spf: &[&str], dkim: &[&str], expected: Option<&str>| {
+            let text = |domains: &[&str]| domains.iter().map(ToString::to_string).collect();
+            let passed = names::Passed { spf: text(spf), dkim: text(dkim) };
+            let domains = HashMap::from([(ip.to_string(), passed)]);
+            let found =
+                name.map_or(Names::None, |name| Names::Some { confirmed: Some(name.to_owned()), names: Vec::new() });
+            let networks = Networks::default();
+            let looked = put_together(ip, found, Lists::default(), &networks, &Settings::default(), 0, &domains);
+            assert_eq!(looked.provider.as_deref(), expected, "{name:?} {spf:?} {dkim:?}");
+        };
+        check(None, &[], &["google.com"], None);
+        check(None, &["bounces.google.com"], &["amazonses.com"], Some("Google"));
+        check(Some("mx1.forwardemail.net"), &["amazonses.com"], &["google.com"], Some("Forward Email"));
+        check(Some("mail.example.com"), &[], &["google.com"], None);
+    }
 }
