@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::query::evidence::{Dkim, Reason, Spf};
-use crate::report::authentication::Organizations;
+use crate::report::authentication::{Organization, Organizations};
 
 /// Whether a reason tells that the message was passed on. Google writes `local_policy` with `arc=pass` where it trusts the
 /// seal of whoever passed it on (RFC 8617).
@@ -16,18 +16,22 @@ fn tells_of_forwarding(reason: &Reason) -> bool {
     }
 }
 
-/// What a combination of DKIM results tells, whoever's mail has it. Domains are organizational ones here and below.
+/// What a combination of DKIM results tells, whoever's mail has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signed<'a> {
     /// Whose signatures verify, each once, in order.
-    passed: Vec<&'a str>,
+    passed: Vec<Organization<'a>>,
     /// Whose do not, and whether their key verifies others.
-    broken: Vec<(&'a str, bool)>,
+    broken: Vec<(Organization<'a>, bool)>,
 }
 
 impl<'a> Signed<'a> {
     /// `works` answers whether the key of a domain and selector verifies anything at all in the window.
-    pub fn of(dkim: &'a [Dkim], known: &Organizations, works: impl Fn(&str, Option<&str>) -> bool) -> Signed<'a> {
+    pub fn of(
+        dkim: &'a [Dkim],
+        known: &mut Organizations<'a>,
+        works: impl Fn(&str, Option<&str>) -> bool,
+    ) -> Signed<'a> {
         let mut signed = Signed::default();
         for Dkim { domain, selector, result } in dkim {
             let Some(domain) = domain.as_deref() else { continue };
@@ -38,7 +42,7 @@ impl<'a> Signed<'a> {
                 Some(_) => signed.broken.push((known.of(domain), works(domain, selector.as_deref()))),
             }
         }
-        signed.passed.sort_unstable();
+        signed.passed.sort_unstable_by_key(|organization| organization.domain);
         signed.passed.dedup();
         signed
     }
@@ -48,16 +52,16 @@ impl<'a> Signed<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Enveloped<'a> {
     /// Whose envelopes pass.
-    passed: Vec<&'a str>,
+    passed: Vec<Organization<'a>>,
     /// Whose envelopes there are.
-    all: Vec<&'a str>,
+    all: Vec<Organization<'a>>,
     /// No result is other than that the envelope is not from where it says.
     fails: bool,
 }
 
 impl<'a> Enveloped<'a> {
     /// Of these results.
-    pub fn of(spf: &'a [Spf], known: &Organizations) -> Enveloped<'a> {
+    pub fn of(spf: &'a [Spf], known: &mut Organizations<'a>) -> Enveloped<'a> {
         let fails = |spf: &Spf| matches!(spf.result.as_deref(), Some("fail" | "softfail" | "neutral" | "none"));
         let mut enveloped = Enveloped { fails: spf.iter().all(fails), ..Enveloped::default() };
         for Spf { domain, result, .. } in spf {
@@ -94,8 +98,8 @@ impl<'a> Overridden<'a> {
 /// What messages have in common. Combinations are shared by many sources, and worked out once.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// The organizational domain of the policy domain they were judged by: ours.
-    pub ours: Option<&'a str>,
+    /// That of the policy domain they were judged by.
+    pub ours: Option<Organization<'a>>,
     /// Whether DMARC passes; `None` where the reporter left that out.
     pub pass: Option<bool>,
     /// DKIM results.
@@ -107,43 +111,43 @@ pub struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn is_ours(&self, organization: &str) -> bool {
+    fn is_ours(&self, organization: Organization<'_>) -> bool {
         self.ours == Some(organization)
     }
 
-    fn others<'b>(&'b self, of: &'b [&'a str]) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
-        of.iter().copied().filter(|organization| !self.is_ours(organization))
+    fn others<'b>(&'b self, of: &'b [Organization<'a>]) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
+        of.iter().filter(|organization| !self.is_ours(**organization)).map(|organization| organization.domain)
     }
 
     fn our_envelope(&self) -> bool {
-        self.enveloped.all.iter().any(|organization| self.is_ours(organization))
+        self.enveloped.all.iter().any(|organization| self.is_ours(*organization))
     }
 
     /// Whether a signature of ours does not verify; if so, whether the key of one works.
     fn broken(&self) -> Option<bool> {
-        let ours = self.signed.broken.iter().filter(|(organization, _)| self.is_ours(organization));
+        let ours = self.signed.broken.iter().filter(|(organization, _)| self.is_ours(*organization));
         ours.map(|(_, works)| *works).reduce(|one, other| one || other)
     }
 
     /// Domains that either check passes for, each once.
     fn authenticated(&self) -> impl Iterator<Item = &'a str> {
         let (signed, enveloped) = (&self.signed.passed, &self.enveloped.passed);
-        let new = |(place, organization): &(usize, &&str)| {
+        let new = |(place, organization): &(usize, &Organization<'_>)| {
             !signed.contains(organization) && !enveloped.iter().take(*place).any(|before| before == *organization)
         };
-        let enveloped_alone = enveloped.iter().enumerate().filter(new).map(|(_, organization)| *organization);
-        signed.iter().copied().chain(enveloped_alone)
+        let by_envelope_alone = enveloped.iter().enumerate().filter(new).map(|(_, organization)| organization);
+        signed.iter().chain(by_envelope_alone).map(|organization| organization.domain)
     }
 }
 
 impl Facts {
     /// Adds what messages tell about their source.
     pub fn see(&mut self, seen: &Seen<'_>, messages: i64) {
-        for organization in seen.others(&seen.enveloped.passed) {
-            self.spf_as.add(organization, messages);
+        for domain in seen.others(&seen.enveloped.passed) {
+            self.spf_as.add(domain, messages);
         }
-        for organization in seen.others(&seen.signed.passed) {
-            self.dkim_as.add(organization, messages);
+        for domain in seen.others(&seen.signed.passed) {
+            self.dkim_as.add(domain, messages);
         }
         for kind in &seen.overridden.kinds {
             self.reasons.add(kind, messages);
@@ -160,8 +164,8 @@ impl Facts {
 
     fn see_fail(&mut self, seen: &Seen<'_>, messages: i64) {
         let mut passes = false;
-        for organization in seen.authenticated() {
-            self.authenticated_as.add(organization, messages);
+        for domain in seen.authenticated() {
+            self.authenticated_as.add(domain, messages);
             passes = true;
         }
         let broken = seen.broken();
@@ -198,14 +202,14 @@ mod tests {
 
     /// Adds messages about `example.com`, whose key `s1` of `mail.example.com` works if any does.
     fn see(facts: &mut Facts, pass: Option<bool>, dkim: &[Dkim], spf: &[Spf], reasons: &[Reason], works: bool) {
-        let known = Organizations::default();
+        let mut known = Organizations::default();
         let works_here =
             |domain: &str, selector: Option<&str>| works && domain == "mail.example.com" && selector == Some("s1");
         let seen = Seen {
-            ours: Some("example.com"),
+            ours: Some(known.of("example.com")),
             pass,
-            signed: &Signed::of(dkim, &known, works_here),
-            enveloped: &Enveloped::of(spf, &known),
+            signed: &Signed::of(dkim, &mut known, works_here),
+            enveloped: &Enveloped::of(spf, &mut known),
             overridden: &Overridden::of(reasons),
         };
         facts.see(&seen, 10);

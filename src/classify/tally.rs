@@ -28,6 +28,11 @@ impl Tally {
         }
     }
 
+    /// Whether there is no word.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The words in order, each with its messages.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, i64)> {
         self.0.iter().flat_map(|words| words.iter()).map(|(word, messages)| (word.as_str(), *messages))
@@ -52,7 +57,7 @@ mod tests {
     #[test]
     fn words_add_up() {
         let mut tally = Tally::default();
-        assert_eq!((tally.most(), tally.words().count()), (None, 0));
+        assert_eq!((tally.most(), tally.words().count(), tally.is_empty()), (None, 0, true));
         tally.add("b.test", 2);
         tally.add("a.test", 1);
         tally.add("c.test", 2);

@@ -5,9 +5,7 @@
 //! (section 5): the server adds them above everything that came in from outside.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
@@ -246,35 +244,43 @@ pub fn organizational(domain: &str) -> &str {
     psl::domain_str(domain).unwrap_or(domain)
 }
 
-/// Organizational domains that were looked up, for whoever asks for the same ones thousands of times.
+/// Organizational domains with numbers, for whoever compares the same few tens of thousands of times.
 #[derive(Debug, Default)]
-pub struct Organizations {
-    /// Which part of each domain it is.
-    known: RefCell<HashMap<Box<str>, Range<usize>, RandomState>>,
+pub struct Organizations<'a> {
+    /// By any domain that was asked for.
+    known: HashMap<&'a str, Organization<'a>, RandomState>,
+    numbers: HashMap<&'a str, u32, RandomState>,
 }
 
-/// More domains than this are not remembered: strangers choose them.
-const MOST_REMEMBERED: usize = 10_000;
+/// An organizational domain; two of the same [`Organizations`] are told apart by number alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Organization<'a> {
+    number: u32,
+    /// Itself.
+    pub domain: &'a str,
+}
 
-impl Organizations {
-    /// As [`organizational`].
-    pub fn of<'a>(&self, domain: &'a str) -> &'a str {
-        let mut known = self.known.borrow_mut();
-        let part = known.get(domain).cloned().unwrap_or_else(|| {
-            let found = organizational(domain);
-            let start = domain.rfind(found).unwrap_or(0);
-            let part = start..start + found.len();
-            if known.len() < MOST_REMEMBERED {
-                known.insert(domain.into(), part.clone());
-            }
-            part
-        });
-        domain.get(part).unwrap_or(domain)
+impl PartialEq for Organization<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
     }
+}
 
-    /// As [`is_aligned`].
-    pub fn is_aligned(&self, domain: &str, from: &str) -> bool {
-        domain == from || self.of(domain) == self.of(from)
+impl Eq for Organization<'_> {}
+
+impl<'a> Organizations<'a> {
+    /// That of [`organizational`].
+    pub fn of(&mut self, domain: &'a str) -> Organization<'a> {
+        if let Some(known) = self.known.get(domain) {
+            return *known;
+        }
+        let found = organizational(domain);
+        // There are never as many as 2^32: each takes more than a byte.
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(found).or_insert(next);
+        let organization = Organization { number, domain: found };
+        self.known.insert(domain, organization);
+        organization
     }
 }
 
@@ -461,24 +467,29 @@ mod tests {
     }
 
     #[test]
-    fn remembered_organizations_are_those_looked_up() {
-        let known = Organizations::default();
-        for domain in [
+    fn organizations_are_those_of_their_domains() {
+        let domains = [
             "a.b.example.co.uk",
+            "example.co.uk",
+            "other.co.uk",
             "co.uk",
             "example.com",
+            "mail.example.com",
             "example.com.",
             "x.github.io",
             "com",
             "",
             ".",
             "bücher.example",
-        ] {
-            for _ in 0..2 {
-                assert_eq!(known.of(domain), organizational(domain), "{domain}");
+        ];
+        let mut known = Organizations::default();
+        for one in domains {
+            assert_eq!(known.of(one).domain, organizational(one), "{one}");
+            for other in domains {
+                let same = known.of(one) == known.of(other);
+                assert_eq!(same, organizational(one) == organizational(other), "{one} {other}");
             }
         }
-        assert!(known.is_aligned("a.example.com", "b.example.com") && !known.is_aligned("a.co.uk", "b.co.uk"));
     }
 
     /// RFC 8601, section 5, and `hostile/mail/m16`.

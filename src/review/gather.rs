@@ -7,18 +7,18 @@ use foldhash::fast::RandomState;
 use super::Judged;
 use crate::classify::evidence::{Enveloped, Overridden, Seen, Signed};
 use crate::query::evidence::{Dkim, Evidence, Source};
-use crate::report::authentication::Organizations;
+use crate::report::authentication::{Organization, Organizations};
 
 /// The sources of `evidence`, which are handed in by themselves, with what reports tell of them.
 pub(super) fn gather(evidence: &Evidence, sources: Vec<Source>, signers: &Signers<'_>) -> Vec<Judged> {
-    let (results, known) = (&evidence.results, Organizations::default());
+    let (results, mut known) = (&evidence.results, Organizations::default());
     let works = |domain: &str, selector: Option<&str>| signers.works(domain, selector);
-    let ours: Vec<Option<&str>> =
+    let ours: Vec<Option<Organization<'_>>> =
         evidence.domains.iter().map(|domain| domain.as_deref().map(|domain| known.of(domain))).collect();
     let signed: Vec<Signed<'_>> =
-        evidence.dkim_sets.iter().map(|set| Signed::of(results.dkim(*set), &known, works)).collect();
+        evidence.dkim_sets.iter().map(|set| Signed::of(results.dkim(*set), &mut known, works)).collect();
     let enveloped: Vec<Enveloped<'_>> =
-        evidence.spf_sets.iter().map(|set| Enveloped::of(results.spf(*set), &known)).collect();
+        evidence.spf_sets.iter().map(|set| Enveloped::of(results.spf(*set), &mut known)).collect();
     let overridden: Vec<Overridden<'_>> =
         evidence.reason_sets.iter().map(|set| Overridden::of(results.reasons(*set))).collect();
     let mut gathered: Vec<Judged> = sources.into_iter().map(Judged::of).collect();

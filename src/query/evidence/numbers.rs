@@ -77,14 +77,18 @@ impl Places {
     }
 
     fn look_up(&mut self, number: i64) -> (u32, bool) {
-        // There are never as many as 2^32: each takes more than a byte.
-        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        let place = *self.places.entry(number).or_insert(next);
-        if place == next {
-            self.numbers.push(number);
-        }
+        let known = self.known(number);
+        let place = known.unwrap_or_else(|| self.add(number));
         self.last = Some((number, place));
-        (place, place == next)
+        (place, known.is_none())
+    }
+
+    fn add(&mut self, number: i64) -> u32 {
+        // There are never as many as 2^32: each takes more than a byte.
+        let place = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        self.places.insert(number, place);
+        self.numbers.push(number);
+        place
     }
 
     /// The place of a number that was met.

@@ -311,8 +311,8 @@ mod tests {
         const DAY: i64 = 86_400;
         let ends: Vec<i64> = (-1..2).flat_map(|day| [day * DAY, day * DAY + 1, day * DAY + 40_000]).collect();
         let database = scratch(&ending(&ends)).database;
-        let borders: Vec<i64> =
-            [i64::MIN, i64::MAX].into_iter().chain(ends.iter().flat_map(|end| [*end, end + 1])).collect();
+        let borders = [i64::MIN, i64::MAX].into_iter().chain(ends.iter().flat_map(|end| [*end, end + 1]));
+        let borders: BTreeSet<i64> = borders.collect();
         for since in &borders {
             for until in &borders {
                 let window = Window { since: *since, until: *until };
