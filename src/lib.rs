@@ -31,7 +31,7 @@
 //! | `enrich`   | names, networks and lists for sending addresses, never during ingest    | `checks`, `dns`, `providers`, `query`, `store` |
 //! | `query`    | one question = one `.sql` beside one `.rs`                              | `store`'s read-only connection, `providers` |
 //! | `providers` | who is behind a sending address: a table kept as data, pure            | nothing |
-//! | `classify` | what a source is to us, and whether to tighten a policy; pure        | `report`, `query` |
+//! | `classify` | what a source is to us, and whether to tighten a policy; pure        | `report`, `query`, `providers` |
 //! | `review`   | a window judged: every source, every policy domain                      | `classify`, `query`, `report`, `providers` |
 //! | `render`   | rows -> table, JSON, NDJSON, CSV; sanitizes for each                    | `query`'s rows |
 //! | `cli`      | one file per command; exit statuses; raw options become settings once   | everything; nobody knows `cli` |

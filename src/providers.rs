@@ -83,9 +83,6 @@ pub enum By {
     Name,
     /// The envelope domain, for which SPF passed: the provider lets this address send.
     Spf,
-    /// The domain of a signature that passed. It stays on mail that somebody forwards, so it names who signed, which need not
-    /// be who runs this address.
-    Dkim,
 }
 
 /// The provider of an address, and by what it was recognised.
@@ -106,19 +103,20 @@ pub fn table() -> &'static [Provider] {
     })
 }
 
-/// Names the provider of an address from its forward-confirmed name, the envelope domains for which SPF passed, and the
-/// domains whose DKIM signatures passed. Hand in nothing that did not pass: anybody can claim a domain. Names may be in any
-/// case, with or without the dot at the end.
-pub fn name<'a>(
-    confirmed_name: Option<&'a str>,
-    spf_passed: impl IntoIterator<Item = &'a str>,
-    dkim_passed: impl IntoIterator<Item = &'a str>,
-) -> Option<Named> {
+/// Names the provider of an address from its forward-confirmed name and the envelope domains for which SPF passed. Hand in nothing
+/// that did not pass: anybody can claim a domain. Names may be in any case, with or without the dot at the end. Signatures do not tell
+/// it: they stay on mail that somebody else passes on, or sends again.
+pub fn name<'a>(confirmed_name: Option<&'a str>, spf_passed: impl IntoIterator<Item = &'a str>) -> Option<Named> {
     let found = |by, provider| Named { provider, by };
     let by_name = find(confirmed_name, |provider| &provider.ptr).map(|provider| found(By::Name, provider));
     let by_spf = || find(spf_passed, |provider| &provider.spf).map(|provider| found(By::Spf, provider));
-    let by_dkim = || find(dkim_passed, |provider| &provider.dkim).map(|provider| found(By::Dkim, provider));
-    by_name.or_else(by_spf).or_else(by_dkim)
+    by_name.or_else(by_spf)
+}
+
+/// The provider whose own domain this is, in signatures or envelopes: whose service sent mail that authenticates so first, whoever
+/// passed it on since.
+pub fn of_domain(domain: &str) -> Option<&'static Provider> {
+    find([domain], |provider| &provider.dkim).or_else(|| find([domain], |provider| &provider.spf))
 }
 
 /// The provider whose customers have this domain after `include:` or `redirect=` in their SPF records.
@@ -214,10 +212,10 @@ mod tests {
     /// What stands only here for a name that others could have taken, and for hosts that do more than forward.
     #[test]
     fn what_customers_name_or_send_is_not_the_providers() {
-        let named = |ptr, spf: &[&str], dkim: &[&str]| name(ptr, spf.iter().copied(), dkim.iter().copied());
-        assert_eq!(named(None, &["tenant.onmicrosoft.com"], &["mail.tenant.onmicrosoft.com"]), None);
+        assert_eq!(name(None, ["tenant.onmicrosoft.com"]), None);
+        assert_eq!(of_domain("mail.tenant.onmicrosoft.com"), None);
         for host in ["vps.example.amazonaws.com", "1.2.3.4.bc.googleusercontent.com", "vm.cloudapp.azure.com"] {
-            assert_eq!(named(Some(host), &[], &[]), None, "{host}");
+            assert_eq!(name(Some(host), []), None, "{host}");
         }
         for (host, forwards) in [
             ("mx1.forwardemail.net", Forwards::Mainly),
@@ -230,29 +228,40 @@ mod tests {
             ("tor.lore.kernel.org", Forwards::Mainly),
             ("mail.kernel.org", Forwards::No),
         ] {
-            let found = named(Some(host), &[], &[]).map_or(Forwards::No, |found| found.provider.forwards);
+            let found = name(Some(host), []).map_or(Forwards::No, |found| found.provider.forwards);
             assert_eq!(found, forwards, "{host}");
         }
     }
 
     #[test]
     fn who_that_is() {
-        let check = |ptr: Option<&str>, spf: &[&str], dkim: &[&str], expected: Option<(&str, By)>| {
-            let found = name(ptr, spf.iter().copied(), dkim.iter().copied());
-            assert_eq!(found.map(|found| (&*found.provider.name, found.by)), expected, "{ptr:?} {spf:?} {dkim:?}");
+        let check = |ptr: Option<&str>, spf: &[&str], expected: Option<(&str, By)>| {
+            let found = name(ptr, spf.iter().copied());
+            assert_eq!(found.map(|found| (&*found.provider.name, found.by)), expected, "{ptr:?} {spf:?}");
         };
-        check(Some("mail-oi1-f176.google.com"), &[], &[], Some(("Google", By::Name)));
-        check(Some("MAIL-OI1-F176.Google.Com."), &[], &[], Some(("Google", By::Name)));
-        check(Some("google.com"), &[], &[], Some(("Google", By::Name)));
-        check(Some("notgoogle.com"), &[], &[], None);
-        check(Some("google.com.evil.example"), &[], &[], None);
-        check(Some(""), &[], &[], None);
-        check(None, &["eu-west-1.amazonses.com"], &[], Some(("Amazon SES", By::Spf)));
-        check(None, &["example.com"], &["example.com", "amazonses.com"], Some(("Amazon SES", By::Dkim)));
-        check(None, &["example.com"], &["example-com.20230601.gappssmtp.com"], Some(("Google", By::Dkim)));
-        check(Some("a-h.cloudflare-email.net"), &[], &["amazonses.com"], Some(("Cloudflare Email Routing", By::Name)));
-        check(Some("host.example.net"), &["bounce.mcsv.net"], &["amazonses.com"], Some(("Mailchimp", By::Spf)));
-        check(None, &[], &[], None);
+        check(Some("mail-oi1-f176.google.com"), &[], Some(("Google", By::Name)));
+        check(Some("MAIL-OI1-F176.Google.Com."), &[], Some(("Google", By::Name)));
+        check(Some("google.com"), &[], Some(("Google", By::Name)));
+        check(Some("notgoogle.com"), &[], None);
+        check(Some("google.com.evil.example"), &[], None);
+        check(Some(""), &[], None);
+        check(None, &["eu-west-1.amazonses.com"], Some(("Amazon SES", By::Spf)));
+        check(Some("a-h.cloudflare-email.net"), &["amazonses.com"], Some(("Cloudflare Email Routing", By::Name)));
+        check(Some("host.example.net"), &["example.com", "bounce.mcsv.net"], Some(("Mailchimp", By::Spf)));
+        check(None, &["example.com"], None);
+        check(None, &[], None);
+    }
+
+    #[test]
+    fn whose_domain_that_is() {
+        let check = |domain: &str, expected: Option<&str>| {
+            assert_eq!(of_domain(domain).map(|provider| &*provider.name), expected, "{domain}");
+        };
+        check("amazonses.com", Some("Amazon SES"));
+        check("example-com.20230601.gappssmtp.com", Some("Google"));
+        check("bounce.mcsv.net", Some("Mailchimp"));
+        check("example.com", None);
+        check("", None);
     }
 
     #[test]

@@ -61,6 +61,15 @@ fn every_class_with_its_reason() {
         ("more than one in fifty", facts(48, 0, 1, |_| {}), Fix, "sign all"),
         ("half is not signed", facts(50, 0, 50, |_| {}), Fix, "50 of 100 fail DMARC: what fails is not signed by you"),
         ("half is not in SPF", facts(0, 50, 50, |_| {}), Fix, "nothing is signed: have it sign as you"),
+        (
+            "a known provider",
+            facts(0, 0, 5, |f| {
+                authenticated(5)(f);
+                f.authenticated_as.add("bounce.mcsv.net", 6);
+            }),
+            Fix,
+            "authenticates as Mailchimp (bounce.mcsv.net), not as you",
+        ),
         ("part as another", facts(50, 0, 50, authenticated(50)), Fix, "these authenticate as payroll.test, not as you"),
         (
             "nothing is known",

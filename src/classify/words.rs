@@ -1,12 +1,13 @@
 //! Reasons in words.
 
 use super::{Facts, Reason};
+use crate::providers;
 
 /// The sentence for a reason; text of strangers in it is not sanitized yet.
 pub(super) fn words(reason: Reason, facts: &Facts) -> String {
     let counts = facts.counts;
     let fail = counts.fail();
-    let as_whom = || facts.authenticated_as.most().unwrap_or("another domain").to_owned();
+    let as_whom = || whom(facts);
     let mut text = match reason {
         Reason::Labelled => return labelled(facts),
         Reason::Passes | Reason::PassesNearly | Reason::NotKnown => counts.why().unwrap_or_default(),
@@ -51,6 +52,15 @@ pub(super) fn words(reason: Reason, facts: &Facts) -> String {
     text
 }
 
+/// As whom failing mail authenticates: a domain, and whose service that is where it is known.
+fn whom(facts: &Facts) -> String {
+    let domain = facts.authenticated_as.most().unwrap_or("another domain");
+    match providers::of_domain(domain) {
+        Some(provider) => format!("{} ({domain})", provider.name),
+        None => domain.to_owned(),
+    }
+}
+
 fn labelled(facts: &Facts) -> String {
     let Some(label) = &facts.known().label else {
         return "labelled by you".to_owned();
@@ -71,8 +81,7 @@ fn partly(facts: &Facts) -> String {
     let why = counts.why().unwrap_or_default();
     let advice = match (counts.dkim_pass > 0, counts.spf_pass > 0) {
         _ if facts.fail_authenticated > facts.fail_bare => {
-            let domain = facts.authenticated_as.most().unwrap_or("another domain");
-            return format!("{why}: these authenticate as {domain}, not as you");
+            return format!("{why}: these authenticate as {}, not as you", whom(facts));
         }
         (true, false) => "what fails is not signed by you: sign all",
         (false, true) => "what fails is not covered by SPF, and nothing is signed: have it sign as you",

@@ -145,7 +145,8 @@ fn look(
     }
     let second: Vec<Question> = ips.iter().flat_map(|ip| address::second_questions(dns, *ip, lists)).collect();
     dns.prepare(&second);
-    let domains = names::passed_domains(&Database::open(database)?, batch.iter().map(|one| one.source_ip.as_str()))?;
+    let envelopes =
+        names::passed_envelopes(&Database::open(database)?, batch.iter().map(|one| one.source_ip.as_str()))?;
     let mut looked = Vec::new();
     for ip in ips {
         let found = address::names(dns, ip);
@@ -154,7 +155,7 @@ fn look(
         let unfinished =
             found == Names::Failed(Failure::NotAsked) || of_lists.errors.iter().any(|(_, reason)| *reason == unasked);
         if !unfinished {
-            looked.push(put_together(ip, found, of_lists, networks, settings, now, &domains));
+            looked.push(put_together(ip, found, of_lists, networks, settings, now, &envelopes));
         }
     }
     Ok(looked)
@@ -171,7 +172,7 @@ fn put_together(
     networks: &Networks,
     settings: &Settings,
     now: i64,
-    domains: &HashMap<String, names::Passed>,
+    envelopes: &HashMap<String, Vec<String>>,
 ) -> Looked {
     let source_ip = ip.to_string();
     let (outcome, name, names) = match found {
@@ -181,11 +182,8 @@ fn put_together(
         Names::Failed(_) => (names::Outcome::Failed, None, Vec::new()),
     };
     let keeps = if outcome == names::Outcome::Failed { AGAIN } else { settings.days.saturating_mul(DAY) };
-    let passed = domains.get(&source_ip);
-    let spf = passed.map_or(&[][..], |passed| &passed.spf).iter().map(String::as_str);
-    // A signature stays on mail that somebody passes on, or sends again: it does not tell whose address this is.
-    let named = providers::name(name.as_deref(), spf, []);
-    let provider = named.map(|named| named.provider.name.clone());
+    let envelopes = envelopes.get(&source_ip).into_iter().flatten().map(String::as_str);
+    let provider = providers::name(name.as_deref(), envelopes).map(|named| named.provider.name.clone());
     let network = networks.of(ip);
     let asked = !settings.blocklists.is_empty();
     let listing = |Listing { list, answers, reason }: Listing| names::Listing {
@@ -214,28 +212,4 @@ fn put_together(
 /// An array as it is stored.
 fn json<T: serde::Serialize>(list: &[T]) -> String {
     serde_json::to_string(list).unwrap_or_else(|_| "[]".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signature_does_not_tell_whose_address_it_is() {
-        let ip = IpAddr::from([192, 0, 2, 1]);
-        let check = |name: Option<&str>, spf: &[&str], dkim: &[&str], expected: Option<&str>| {
-            let text = |domains: &[&str]| domains.iter().map(ToString::to_string).collect();
-            let passed = names::Passed { spf: text(spf), dkim: text(dkim) };
-            let domains = HashMap::from([(ip.to_string(), passed)]);
-            let found =
-                name.map_or(Names::None, |name| Names::Some { confirmed: Some(name.to_owned()), names: Vec::new() });
-            let networks = Networks::default();
-            let looked = put_together(ip, found, Lists::default(), &networks, &Settings::default(), 0, &domains);
-            assert_eq!(looked.provider.as_deref(), expected, "{name:?} {spf:?} {dkim:?}");
-        };
-        check(None, &[], &["google.com"], None);
-        check(None, &["bounces.google.com"], &["amazonses.com"], Some("Google"));
-        check(Some("mx1.forwardemail.net"), &["amazonses.com"], &["google.com"], Some("Forward Email"));
-        check(Some("mail.example.com"), &[], &["google.com"], None);
-    }
 }

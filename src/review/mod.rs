@@ -236,12 +236,10 @@ fn name(facts: &mut Facts, names: Option<&Names>, domains: &[String]) {
         facts.know().names.push(name.to_owned());
         facts.name_is_ours = domains.iter().any(|domain| is_aligned(name, domain));
     }
-    if names.is_none() && facts.spf_as.is_empty() && facts.dkim_as.is_empty() {
+    if names.is_none() && facts.spf_as.is_empty() {
         return;
     }
-    let known = crate::providers::name(confirmed, facts.spf_as.words(), facts.dkim_as.words());
-    // Signatures stay on mail that others pass on: they do not tell whose address it is.
-    if let Some(known) = known.filter(|known| known.by != KnownBy::Dkim) {
+    if let Some(known) = crate::providers::name(confirmed, facts.spf_as.words()) {
         facts.know().provider = Some(known.provider.name.clone());
         facts.forwarder = known.by == KnownBy::Name && known.provider.forwards == Forwards::Mainly;
     }

@@ -23,7 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("ingest", &["source", "reading", "store"]),
     ("query", &["store", "providers"]),
     ("providers", &[]),
-    ("classify", &["report", "query"]),
+    ("classify", &["report", "query", "providers"]),
     ("review", &["classify", "query", "report", "providers"]),
     ("checks", &["providers"]),
     ("dns", &["checks"]),

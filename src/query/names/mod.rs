@@ -7,7 +7,6 @@ use rusqlite::{OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 
 use super::{Database, Error, Window};
-use crate::providers::{self, Named};
 use crate::store::daily;
 
 /// So many daily sums of an address are looked at, and the rest of a day's.
@@ -40,7 +39,7 @@ pub struct Names {
     pub listed: Option<Vec<Listing>>,
     /// Block lists that refused to answer or failed. They say nothing about the address.
     pub list_errors: Vec<ListError>,
-    /// Who that was, by the built-in table, when it was looked up. [`Names::provider`] knows more.
+    /// Whose service it was, by the built-in table, when it was looked up.
     pub provider: Option<String>,
 }
 
@@ -99,16 +98,6 @@ pub struct ListError {
 }
 
 impl Names {
-    /// The provider, from the confirmed name or else from envelope and signing domains of its mail. Hand in only domains whose
-    /// SPF or DKIM check passed.
-    pub fn provider<'a>(
-        &'a self,
-        spf_passed: impl IntoIterator<Item = &'a str>,
-        dkim_passed: impl IntoIterator<Item = &'a str>,
-    ) -> Option<Named> {
-        providers::name(self.name.as_deref(), spf_passed, dkim_passed)
-    }
-
     fn read(row: &Row<'_>) -> rusqlite::Result<Names> {
         let listed: Option<String> = row.get("listed")?;
         let list_errors: Option<String> = row.get("list_errors")?;
@@ -179,56 +168,38 @@ pub fn pending(database: &Database, window: Window, expired: i64, limit: usize) 
     database.rows(include_str!("pending.sql"), params, Pending::read)
 }
 
-/// Domains whose checks passed on mail from an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Passed {
-    /// Envelope domains for which SPF passed.
-    pub spf: Vec<String>,
-    /// Domains of DKIM signatures that passed.
-    pub dkim: Vec<String>,
-}
-
-/// Domains whose checks passed on mail from these addresses, out of a bounded number of records of each.
+/// Envelope domains for which SPF passed on mail from each of these addresses, out of a bounded number of records of each.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn passed_domains<'a>(
+pub fn passed_envelopes<'a>(
     database: &Database,
     ips: impl IntoIterator<Item = &'a str>,
-) -> Result<HashMap<String, Passed>, Error> {
+) -> Result<HashMap<String, Vec<String>>, Error> {
     let mut passed = HashMap::new();
     for ip in ips {
-        let read = |row: &Row<'_>| Ok((row.get::<_, String>("kind")?, row.get::<_, String>("domain")?));
-        let found: &mut Passed = passed.entry(ip.to_owned()).or_default();
-        let (dkim_sets, spf_sets) = sets(database, ip)?;
-        let params = named_params! {":dkim_sets": dkim_sets, ":spf_sets": spf_sets};
-        for (kind, domain) in database.rows(include_str!("passed.sql"), params, read)? {
-            if kind == "spf" { found.spf.push(domain) } else { found.dkim.push(domain) }
-        }
+        let params = named_params! {":spf_sets": spf_sets(database, ip)?};
+        passed.insert(ip.to_owned(), database.rows(include_str!("passed.sql"), params, |row| row.get("domain"))?);
     }
     Ok(passed)
 }
 
-/// Combinations of DKIM and of SPF results on mail from an address, out of a bounded number of sums, as JSON arrays.
-fn sets(database: &Database, ip: &str) -> Result<(String, String), Error> {
-    let (mut dkim_sets, mut spf_sets) = (BTreeSet::new(), BTreeSet::new());
+/// Combinations of SPF results on mail from an address, out of a bounded number of sums, as a JSON array.
+fn spf_sets(database: &Database, ip: &str) -> Result<String, Error> {
+    let mut spf_sets = BTreeSet::new();
     let mut looked_at = 0;
     let read = |row: &Row<'_>| {
         let mut found = Vec::new();
-        daily::each(row, 0, |sum| found.push((sum.key.dkim_set, sum.key.spf_set)))?;
+        daily::each(row, 0, |sum| found.push(sum.key.spf_set))?;
         Ok(found)
     };
     let params = named_params! {":ip": ip};
-    database.each(include_str!("passed_sums.sql"), params, read, |found: Vec<(i64, i64)>| {
+    database.each(include_str!("passed_sums.sql"), params, read, |found: Vec<i64>| {
         looked_at += found.len();
-        for (dkim_set, spf_set) in found {
-            dkim_sets.insert(dkim_set);
-            spf_sets.insert(spf_set);
-        }
+        spf_sets.extend(found);
         Ok::<_, Error>(looked_at < MOST_SUMS)
     })?;
-    let json = |sets: BTreeSet<i64>| serde_json::Value::from_iter(sets).to_string();
-    Ok((json(dkim_sets), json(spf_sets)))
+    Ok(serde_json::Value::from_iter(spf_sets).to_string())
 }
 
 #[cfg(test)]
@@ -254,12 +225,11 @@ mod tests {
         assert_eq!((google.outcome, google.name.as_deref()), (Outcome::Confirmed, Some("mail-1.google.com")));
         assert_eq!((google.asn, google.names.len()), (Some(15169), 2));
         assert_eq!(google.listed.as_deref(), Some(&[][..]), "asked, and not listed");
-        assert_eq!(google.provider([], []).map(|named| &*named.provider.name), Some("Google"));
+        assert_eq!(google.provider.as_deref(), Some("Google"));
         let other = &found[&2];
         assert_eq!(other.outcome, Outcome::Failed);
         assert_eq!(other.listed.as_deref().unwrap()[0].list, "zen.example");
         assert_eq!(other.list_errors[0].reason, "refused");
-        assert_eq!(other.provider([], ["amazonses.com"]).map(|named| &*named.provider.name), Some("Amazon SES"));
         assert_eq!(of(&scratch.database, []).unwrap(), HashMap::new());
     }
 
@@ -278,11 +248,10 @@ mod tests {
     }
 
     #[test]
-    fn domains_that_passed() {
+    fn envelopes_that_passed() {
         let scratch = scratch(FIXTURE);
-        let found = passed_domains(&scratch.database, ["192.0.2.10", "198.51.100.7"]).unwrap();
-        assert_eq!(found["192.0.2.10"].spf, ["bounces.example.com"]);
-        assert_eq!(found["192.0.2.10"].dkim, ["example.com"]);
-        assert_eq!(found["198.51.100.7"], Passed::default());
+        let found = passed_envelopes(&scratch.database, ["192.0.2.10", "198.51.100.7"]).unwrap();
+        assert_eq!(found["192.0.2.10"], ["bounces.example.com"]);
+        assert_eq!(found["198.51.100.7"], [""; 0]);
     }
 }
