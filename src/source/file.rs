@@ -3,7 +3,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::maildir::{self, Found};
 use super::mbox::{Mbox, Piece, is_mbox};
@@ -105,52 +108,51 @@ impl FileSource {
     }
 
     fn take_file(&mut self, path: PathBuf) -> Result<Option<Taken>, Error> {
-        let origin = origin(Some(&path), None);
-        // Before it is opened: opening a named pipe waits for whoever writes to it.
-        match std::fs::metadata(&path) {
-            Ok(metadata) if !metadata.is_file() => {
+        // Else opening a named pipe waits for whoever writes to it.
+        let at_once = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = File::options().read(true).custom_flags(at_once).open(&path);
+        match opened.and_then(|file| Ok((file.metadata()?, file))) {
+            Ok((metadata, file)) if metadata.is_file() => self.take(Box::new(file), Some(path), Some(metadata)),
+            Err(error) if std::fs::metadata(&path).map_or(true, |metadata| metadata.is_file()) => {
+                unreadable(origin(Some(&path), None), &error).map(Some)
+            }
+            _ => {
                 let reason = "neither a file nor a directory".to_owned();
-                return Ok(Some(Taken::Refused { origin, bytes: 0, refusal: Refused::Unreadable(reason) }));
+                let origin = origin(Some(&path), None);
+                Ok(Some(Taken::Refused { origin, bytes: 0, refusal: Refused::Unreadable(reason) }))
             }
-            Ok(_) => {}
-            Err(error) => return unreadable(origin, &error).map(Some),
-        }
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
-        match opened {
-            Ok((metadata, file)) => {
-                let reader = Box::new(BufReader::with_capacity(64 << 10, file));
-                self.take(reader, Some(path), Some(metadata))
-            }
-            Err(error) => unreadable(origin, &error).map(Some),
         }
     }
 
     /// One message, or None where an mbox was opened.
     fn take(
         &mut self,
-        mut reader: Box<dyn BufRead + Send>,
+        mut reader: Box<dyn Read + Send>,
         path: Option<PathBuf>,
         metadata: Option<Metadata>,
     ) -> Result<Option<Taken>, Error> {
         let origin = origin(path.as_deref(), None);
         let received_at = metadata.as_ref().and_then(modified_at);
-        let mut bytes = Vec::new();
+        let length = metadata.map_or(0, |metadata| metadata.len());
+        let mut bytes = Vec::with_capacity(length.min(HEAD_BYTES) as usize);
         if let Err(error) = (&mut reader).take(HEAD_BYTES).read_to_end(&mut bytes) {
             return unreadable(origin, &error).map(Some);
         }
         if is_mbox(&bytes) {
-            let reader: Box<dyn BufRead + Send> = Box::new(io::Cursor::new(bytes).chain(reader));
+            let rest = BufReader::with_capacity(64 << 10, reader);
+            let reader: Box<dyn BufRead + Send> = Box::new(io::Cursor::new(bytes).chain(rest));
             self.mbox = Some(OpenMbox { mbox: Mbox::new(reader, self.message_bytes), path, received_at });
             return Ok(None);
         }
         let limit = self.message_bytes;
-        let length = metadata.map_or(0, |metadata| metadata.len());
         if length > limit {
             return Ok(Some(too_large(origin, length, limit)));
         }
+        let is_whole = (bytes.len() as u64) < HEAD_BYTES;
         bytes.reserve_exact((length as usize).saturating_sub(bytes.len()));
         let more = limit.saturating_add(1).saturating_sub(bytes.len() as u64);
-        match reader.take(more).read_to_end(&mut bytes) {
+        let rest = if is_whole { Ok(0) } else { reader.take(more).read_to_end(&mut bytes) };
+        match rest {
             Ok(_) if bytes.len() as u64 > limit => Ok(Some(too_large(origin, bytes.len() as u64, limit))),
             Ok(_) => Ok(Some(Taken::Message(Message { origin, bytes, received_at }))),
             Err(error) => unreadable(origin, &error).map(Some),
@@ -169,7 +171,7 @@ impl Source for FileSource {
                 Some(Place::File(path)) => self.take_file(path)?,
                 Some(Place::Unreadable(path, error)) => Some(unreadable(origin(Some(&path), None), &error)?),
                 Some(Place::Stdin) => match self.stdin.take() {
-                    Some(stdin) => self.take(Box::new(BufReader::with_capacity(64 << 10, stdin)), None, None)?,
+                    Some(stdin) => self.take(stdin, None, None)?,
                     None => None,
                 },
             };
@@ -352,7 +354,8 @@ mod tests {
         fs::write(path("box"), format!("{FROM}A: {}\n\n{FROM}B: 2\n", "x".repeat(200))).unwrap();
         fs::write(path("good"), "good").unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).unwrap();
-        let paths = [path("large"), path("missing"), path("box"), path("pipe"), path("good")];
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        let paths = ["large", "missing", "box", "pipe", "socket", "good"].map(path);
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
         let found = taken(source(&paths, "", 100), root.path());
         assert_eq!(found[0], "large: 200 TooLarge { limit: 100 }");
@@ -360,7 +363,22 @@ mod tests {
         assert_eq!(found[2], "box#0: 204 TooLarge { limit: 100 }");
         assert_eq!(found[3], "box#1: B: 2\n");
         assert_eq!(found[4], "pipe: 0 Unreadable(\"neither a file nor a directory\")");
-        assert_eq!(found[5..], ["good: good"]);
+        assert_eq!(found[5], "socket: 0 Unreadable(\"neither a file nor a directory\")");
+        assert_eq!(found[6..], ["good: good"]);
+    }
+
+    #[test]
+    fn a_file_is_taken_whole_however_long_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        for length in [0, 1, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 5 * HEAD_BYTES] {
+            let text: String = (b'a'..=b'z').cycle().take(length as usize).map(char::from).collect();
+            fs::write(&path, &text).unwrap();
+            assert_eq!(taken(source(&[&path], "", length), root.path()), [format!("file: {text}")]);
+            let more = format!("file: {} TooLarge {{ limit: {length} }}", length + 1);
+            fs::write(&path, text + "x").unwrap();
+            assert_eq!(taken(source(&[&path], "", length), root.path()), [more]);
+        }
     }
 
     #[test]
