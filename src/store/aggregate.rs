@@ -115,7 +115,7 @@ pub fn insert_head(
             stands.as_ref().map(|stands| stands.id),
             head.records_seen as i64,
             head.records as i64,
-            i64::try_from(head.messages).unwrap_or(i64::MAX),
+            stored(head.messages),
             aggregate.map(|report| strings.aggregate(connection, report)).transpose()?,
         ])?;
     if stands.is_some_and(|stands| verification.rank() < stands.rank) {
@@ -280,10 +280,15 @@ const LOOKED_AT: usize = 1000;
 const COMPARED: usize = 4;
 
 /// Warns where a report has the same rows as another of the same reporter, domain and period under another report id:
-/// perhaps one report sent twice. Both count, because reporters with several servers do send such.
-pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    let mut others = looked_alike(connection, id)?;
-    if others.is_empty() {
+/// perhaps one report sent twice. Both count, because reporters with several servers do send such. `id` is the row of `report`.
+pub fn warn_of_same_content(
+    connection: &Connection,
+    strings: &mut Strings,
+    id: i64,
+    report: &AggregateReport,
+) -> rusqlite::Result<()> {
+    let mut others = looked_alike(connection, strings, id, report)?;
+    if others.is_empty() || !counts(connection, id)? {
         return Ok(());
     }
     // The first ones.
@@ -306,21 +311,49 @@ pub fn warn_of_same_content(connection: &Connection, id: i64) -> rusqlite::Resul
     Ok(())
 }
 
-/// Other reports of the same reporter, domain, period and numbers, and their report ids, the last one first.
-fn looked_alike(connection: &Connection, id: i64) -> rusqlite::Result<Vec<(i64, String)>> {
-    let mut candidates = connection.prepare_cached(&format!(
-        "SELECT o.id, o.report_id, o.kind = n.kind AND o.begin_at = n.begin_at \
-         AND o.report_id <> n.report_id AND n.records > 0 AND o.counted AND n.counted \
-         FROM report n CROSS JOIN report o ON (o.domain, o.end_at, o.records, o.messages) = \
-         (n.domain, n.end_at, n.records, n.messages) AND o.org_name IS n.org_name \
-         WHERE n.id = ?1 AND o.id <> n.id ORDER BY o.id DESC LIMIT {LOOKED_AT}",
-    ))?;
+/// Whether sums are made of a report.
+fn counts(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT counted FROM report WHERE id = ?1")?.query_row([id], |row| row.get(0))
+}
+
+/// Other counted reports of the same reporter, domain, period and numbers, and their report ids, the last one first.
+fn looked_alike(
+    connection: &Connection,
+    strings: &mut Strings,
+    id: i64,
+    report: &AggregateReport,
+) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut alike = Vec::new();
-    let mut rows = candidates.query([id])?;
+    if report.records == 0 {
+        return Ok(alike);
+    }
+    let domain = strings.text(connection, &report.policy.domain)?;
+    let org_name = strings.text_of(connection, report.org_name.as_deref())?;
+    // What most have in common is in the index: of others than those of one reporter no row is read.
+    let mut candidates = connection.prepare_cached(&format!(
+        "SELECT id, report_id, kind = 'aggregate' AND begin_at = ?6 AND report_id <> ?7 AND counted FROM report \
+         WHERE (domain, end_at, records, messages) = (?1, ?2, ?3, ?4) AND org_name IS ?5 AND id <> ?8 \
+         ORDER BY id DESC LIMIT {LOOKED_AT}",
+    ))?;
+    let mut rows = candidates.query((
+        domain,
+        report.end_at,
+        report.records as i64,
+        stored(report.messages),
+        org_name,
+        report.begin_at,
+        &report.report_id,
+        id,
+    ))?;
     while let Some(row) = rows.next()? {
         if row.get(2)? {
             alike.push((row.get(0)?, row.get(1)?));
         }
     }
     Ok(alike)
+}
+
+/// A sum of messages, as it is stored.
+fn stored(messages: u64) -> i64 {
+    i64::try_from(messages).unwrap_or(i64::MAX)
 }

@@ -328,7 +328,7 @@ impl Store {
                         tally.again.insert(*number, id);
                     }
                 }
-                aggregate::warn_of_same_content(connection, id)?;
+                aggregate::warn_of_same_content(connection, strings, id, report)?;
                 // A policy domain that is new makes mail ours that was not before; a source that only failed may pass now.
                 match known.as_mut().filter(|known| known.own.holds(&report.policy.domain)) {
                     Some(known) => known.forget_sources(),
