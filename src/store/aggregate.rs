@@ -201,10 +201,15 @@ pub fn insert_chunk(
 ) -> rusqlite::Result<()> {
     let texts =
         chunk.strings.iter().map(|text| strings.text(connection, text)).collect::<rusqlite::Result<Vec<_>>>()?;
-    let auth_sets = chunk
-        .auth_sets
+    let dkim_sets = chunk
+        .dkim_sets
         .iter()
-        .map(|set| strings.results(connection, chunk, set, &texts))
+        .map(|set| strings.dkim_set(connection, chunk, set, &texts))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let spf_sets = chunk
+        .spf_sets
+        .iter()
+        .map(|set| strings.spf_set(connection, chunk, set, &texts))
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let reason_sets = chunk
         .reason_sets
@@ -217,7 +222,9 @@ pub fn insert_chunk(
     )?;
     for record in &chunk.records {
         let text = |id: Option<StringId>| id.and_then(|id| texts.get(id.index())).copied();
-        let (dkim_set, spf_set) = auth_sets.get(record.auth_set as usize).copied().unzip();
+        let auth_set = chunk.auth_sets.get(record.auth_set as usize);
+        let dkim_set = auth_set.and_then(|set| dkim_sets.get(set.dkim as usize)).copied();
+        let spf_set = auth_set.and_then(|set| spf_sets.get(set.spf as usize)).copied();
         let source = strings.address(connection, record.source_ip)?;
         let disposition = record.disposition.map(|disposition| disposition as i64);
         let header_from = text(record.header_from);

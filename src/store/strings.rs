@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::report::aggregate::{AggregateReport, AuthSet, Chunk, DkimResult, Reason, SpfResult, StringId};
+use crate::report::aggregate::{AggregateReport, Chunk, DkimResult, Reason, SpfResult, StringId};
 use crate::report::verification::Verification;
 
 /// Entries of one cache; past that it starts over. About 20 MB for all of them at the worst.
@@ -134,19 +134,8 @@ impl Strings {
         verification != Verification::Failed && self.policy_domains.insert(domain)
     }
 
-    /// The rows of the combinations of DKIM and of SPF results of a record of `chunk`; `texts` are the rows of the chunk's texts.
-    pub fn results(
-        &mut self,
-        connection: &Connection,
-        chunk: &Chunk,
-        set: &AuthSet,
-        texts: &[i64],
-    ) -> rusqlite::Result<(i64, i64)> {
-        let dkim = self.dkim_set(connection, chunk, &set.dkim, texts)?;
-        Ok((dkim, self.spf_set(connection, chunk, &set.spf, texts)?))
-    }
-
-    fn dkim_set(
+    /// The row of a combination of DKIM results of `chunk`; `texts` are the rows of the chunk's texts.
+    pub fn dkim_set(
         &mut self,
         connection: &Connection,
         chunk: &Chunk,
@@ -184,7 +173,8 @@ impl Strings {
         Ok(self.dkim_sets.remember(digest, id))
     }
 
-    fn spf_set(
+    /// The row of a combination of SPF results, likewise.
+    pub fn spf_set(
         &mut self,
         connection: &Connection,
         chunk: &Chunk,
@@ -221,7 +211,7 @@ impl Strings {
         Ok(self.spf_sets.remember(digest, id))
     }
 
-    /// The row of a combination of override reasons of `chunk`.
+    /// The row of a combination of override reasons, likewise.
     pub fn reason_set(
         &mut self,
         connection: &Connection,

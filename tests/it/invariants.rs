@@ -103,21 +103,21 @@ fn chunk_holds(chunk: &Chunk, limits: &Limits) {
     let known = |id: Option<StringId>| {
         assert!(id.is_none_or(|id| id.index() < chunk.strings.len()), "a text that is not there")
     };
-    for text in &chunk.strings {
+    for text in chunk.strings.iter() {
         assert!(!text.contains('\0'), "NUL in {text:?}");
         assert!(text.len() <= 2 * limits.value_bytes, "a text of {} bytes", text.len());
     }
     for record in &chunk.records {
-        assert!((record.auth_set as usize) < chunk.auth_sets.len(), "an auth set that is not there");
+        let set = chunk.auth_sets.get(record.auth_set as usize).expect("an auth set that is there");
+        let results = (chunk.dkim_sets.get(set.dkim), chunk.spf_sets.get(set.spf));
+        let (dkim, spf) = (results.0.expect("DKIM results"), results.1.expect("SPF results"));
+        assert!(dkim.len().max(spf.len()) <= limits.results_per_record + 1, "results of one record");
         assert!(
             record.reason_set.is_none_or(|set| (set as usize) < chunk.reason_sets.len()),
             "a reason set that is not there"
         );
         [record.header_from, record.envelope_from, record.envelope_to].into_iter().for_each(known);
         assert!(record.messages <= 1 << 31, "a count");
-    }
-    for set in &chunk.auth_sets {
-        assert!(set.dkim.len().max(set.spf.len()) <= limits.results_per_record + 1, "results of one record");
     }
 }
 

@@ -2,13 +2,12 @@
 //!
 //! A report of any length is read in chunks, so that memory does not follow it.
 
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use sha2::{Digest, Sha256};
+
+use super::lists::{Lists, Met, Texts};
 
 /// A text of a [`Chunk`]. `Option<StringId>` is as small as this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,12 +62,12 @@ pub struct Record {
 }
 
 /// All of `auth_results` of one record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AuthSet {
-    /// In the order sent.
-    pub dkim: Vec<DkimResult>,
-    /// In the order sent.
-    pub spf: Vec<SpfResult>,
+    /// Index into [`Chunk::dkim_sets`].
+    pub dkim: u32,
+    /// Index into [`Chunk::spf_sets`].
+    pub spf: u32,
 }
 
 /// `auth_results/dkim`.
@@ -144,11 +143,15 @@ pub struct RejectedRecord {
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// Every text, once, in the order first met.
-    pub strings: Vec<Arc<str>>,
-    /// Every combination of authentication results.
+    pub strings: Texts,
+    /// Every combination of DKIM results, in the order sent.
+    pub dkim_sets: Lists<DkimResult>,
+    /// Every combination of SPF results, in the order sent.
+    pub spf_sets: Lists<SpfResult>,
+    /// Every combination of the two.
     pub auth_sets: Vec<AuthSet>,
     /// Every combination of override reasons.
-    pub reason_sets: Vec<Vec<Reason>>,
+    pub reason_sets: Lists<Reason>,
     /// The usable rows in order.
     pub records: Vec<Record>,
     /// Odd spellings in them.
@@ -165,7 +168,7 @@ impl Chunk {
 
     /// The text of `id`.
     pub fn text(&self, id: StringId) -> &str {
-        self.strings.get(id.index()).map_or("", |text| text)
+        self.strings.get(id.index()).unwrap_or_default()
     }
 
     /// The text of `id`, where there is one.
@@ -175,20 +178,15 @@ impl Chunk {
 
     /// About how much memory it takes.
     pub fn bytes(&self) -> usize {
-        let sets = self
-            .auth_sets
-            .iter()
-            .map(|set| size_of_val(set) + size_of_val(set.dkim.as_slice()) + size_of_val(set.spf.as_slice()));
-        let reasons = self.reason_sets.iter().map(|set| size_of_val(set) + size_of_val(set.as_slice()));
         let spellings = self.spellings.iter().map(|spelling| size_of_val(spelling) + spelling.spelled.len());
         let rejected = self.rejected.iter().map(|rejected| {
             let values = rejected.values.iter().map(|value| size_of_val(value) + value.1.len());
             size_of_val(rejected) + rejected.reason.len() + values.sum::<usize>()
         });
-        // A shared text has two counts before it.
-        let texts = self.strings.iter().map(|text| 4 * size_of::<usize>() + text.len());
-        let small = sets.chain(reasons).chain(spellings).chain(rejected).chain(texts);
-        size_of_val(self.records.as_slice()) + small.sum::<usize>()
+        let sets = self.dkim_sets.bytes() + self.spf_sets.bytes() + self.reason_sets.bytes();
+        let sets = sets + size_of_val(self.auth_sets.as_slice());
+        let odd = spellings.chain(rejected).sum::<usize>();
+        size_of_val(self.records.as_slice()) + self.strings.bytes() + sets + odd
     }
 
     /// Adds the content to a digest: every record in order, each text and combination in full where it is met first and
@@ -273,12 +271,14 @@ impl Numbered<'_> {
         if self.auth_sets.get_mut(number as usize).is_none_or(|met| std::mem::replace(met, true)) {
             return;
         }
-        self.number(set.dkim.len() as u32);
-        for DkimResult { domain, selector, result, human_result, lang, spelled: _ } in &set.dkim {
+        let dkim = chunk.dkim_sets.get(set.dkim).unwrap_or_default();
+        self.number(dkim.len() as u32);
+        for DkimResult { domain, selector, result, human_result, lang, spelled: _ } in dkim {
             [*domain, *selector, *result, *human_result, *lang].into_iter().for_each(|text| self.text(text));
         }
-        self.number(set.spf.len() as u32);
-        for SpfResult { domain, scope, result, human_result, lang, spelled: _ } in &set.spf {
+        let spf = chunk.spf_sets.get(set.spf).unwrap_or_default();
+        self.number(spf.len() as u32);
+        for SpfResult { domain, scope, result, human_result, lang, spelled: _ } in spf {
             [*domain, *scope, *result, *human_result, *lang].into_iter().for_each(|text| self.text(text));
         }
     }
@@ -288,7 +288,7 @@ impl Numbered<'_> {
         let (Some(number), chunk) = (number, self.chunk) else {
             return;
         };
-        let Some(set) = chunk.reason_sets.get(number as usize) else {
+        let Some(set) = chunk.reason_sets.get(number) else {
             return;
         };
         if self.reason_sets.get_mut(number as usize).is_none_or(|met| std::mem::replace(met, true)) {
@@ -330,16 +330,15 @@ pub(super) enum Form {
 /// Places for what was met not long ago.
 const RECENT: usize = 256;
 
-/// Seeded for each run, as strangers fill it.
-type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
-
 /// Fills chunks.
 #[derive(Debug)]
 pub(super) struct Builder {
     chunk: Chunk,
-    strings: HashMap<Arc<str>, StringId>,
-    auth_sets: HashMap<AuthSet, u32>,
-    reason_sets: HashMap<Vec<Reason>, u32>,
+    strings: Met,
+    dkim_sets: Met,
+    spf_sets: Met,
+    auth_sets: Met,
+    reason_sets: Met,
     /// For each text the [`Form`]s it is known to be in.
     forms: Vec<u8>,
     /// Texts and combinations met not long ago, by a few bits of them: neighbours mostly agree, and looking into a map is
@@ -356,9 +355,11 @@ impl Default for Builder {
     fn default() -> Self {
         Builder {
             chunk: Chunk::default(),
-            strings: HashMap::default(),
-            auth_sets: HashMap::default(),
-            reason_sets: HashMap::default(),
+            strings: Met::default(),
+            dkim_sets: Met::default(),
+            spf_sets: Met::default(),
+            auth_sets: Met::default(),
+            reason_sets: Met::default(),
             forms: Vec::new(),
             recent_strings: [None; RECENT],
             recent_sets: [0; RECENT],
@@ -373,7 +374,7 @@ impl Builder {
     /// The number of `text`, if it was met not long ago and is known to be in this form.
     pub fn recall(&self, text: &str, form: Form) -> Option<StringId> {
         let id = self.recent_strings[place_of(text)]?;
-        let known = self.chunk.strings.get(id.index()).is_some_and(|known| **known == *text);
+        let known = self.chunk.strings.get(id.index()) == Some(text);
         (known && self.forms.get(id.index())? & form as u8 != 0).then_some(id)
     }
 
@@ -381,9 +382,9 @@ impl Builder {
     pub fn intern(&mut self, text: &str, form: Form) -> StringId {
         let place = place_of(text);
         let recent = self.recent_strings[place];
-        let id = match recent.filter(|id| self.chunk.strings.get(id.index()).is_some_and(|known| **known == *text)) {
+        let id = match recent.filter(|id| self.chunk.strings.get(id.index()) == Some(text)) {
             Some(id) => id,
-            None => self.strings.get(text).copied().unwrap_or_else(|| self.add(text)),
+            None => self.find_or_add(text),
         };
         self.recent_strings[place] = Some(id);
         if let Some(forms) = self.forms.get_mut(id.index()) {
@@ -392,32 +393,35 @@ impl Builder {
         id
     }
 
-    fn add(&mut self, text: &str) -> StringId {
-        let shared: Arc<str> = text.into();
-        self.chunk.strings.push(shared.clone());
-        self.forms.push(0);
-        self.text_bytes += text.len();
-        let number = u32::try_from(self.chunk.strings.len()).unwrap_or(u32::MAX);
-        let id = StringId(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX));
-        self.strings.insert(shared, id);
-        id
+    fn find_or_add(&mut self, text: &str) -> StringId {
+        let number = self.strings.number(&mut self.chunk.strings, text);
+        if self.forms.len() < self.chunk.strings.len() {
+            self.forms.push(0);
+            self.text_bytes += text.len();
+        }
+        StringId(NonZeroU32::new(number.saturating_add(1)).unwrap_or(NonZeroU32::MAX))
     }
 
     /// The number of a combination of results.
-    pub fn auth_set(&mut self, set: &AuthSet) -> u32 {
-        let place = place_of_set(set);
+    pub fn auth_set(&mut self, dkim: &[DkimResult], spf: &[SpfResult]) -> u32 {
+        let place = place_of_set(dkim, spf);
         let recent = self.recent_sets[place];
-        if self.chunk.auth_sets.get(recent as usize).is_some_and(|known| known == set) {
+        let chunk = &self.chunk;
+        let holds =
+            |set: &AuthSet| chunk.dkim_sets.get(set.dkim) == Some(dkim) && chunk.spf_sets.get(set.spf) == Some(spf);
+        if chunk.auth_sets.get(recent as usize).is_some_and(holds) {
             return recent;
         }
-        let number = number(&mut self.auth_sets, &mut self.chunk.auth_sets, set);
+        let dkim = self.dkim_sets.number(&mut self.chunk.dkim_sets, dkim);
+        let spf = self.spf_sets.number(&mut self.chunk.spf_sets, spf);
+        let number = self.auth_sets.number(&mut self.chunk.auth_sets, &AuthSet { dkim, spf });
         self.recent_sets[place] = number;
         number
     }
 
     /// The number of a combination of reasons; `None` for none at all.
-    pub fn reason_set(&mut self, set: &Vec<Reason>) -> Option<u32> {
-        (!set.is_empty()).then(|| number(&mut self.reason_sets, &mut self.chunk.reason_sets, set))
+    pub fn reason_set(&mut self, set: &[Reason]) -> Option<u32> {
+        (!set.is_empty()).then(|| self.reason_sets.number(&mut self.chunk.reason_sets, set))
     }
 
     pub fn record(&mut self, record: Record) {
@@ -443,6 +447,8 @@ impl Builder {
 
     fn close(&mut self) -> Chunk {
         self.strings.clear();
+        self.dkim_sets.clear();
+        self.spf_sets.clear();
         self.auth_sets.clear();
         self.reason_sets.clear();
         self.forms.clear();
@@ -472,23 +478,13 @@ fn place_of(text: &str) -> usize {
 }
 
 /// Likewise for a combination of results.
-fn place_of_set(set: &AuthSet) -> usize {
+fn place_of_set(dkim: &[DkimResult], spf: &[SpfResult]) -> usize {
     let number = |id: Option<StringId>| id.map_or(0, |id| u64::from(id.0.get()));
-    let dkim = set.dkim.iter().map(|dkim| [dkim.domain, dkim.selector, dkim.result]);
-    let spf = set.spf.iter().map(|spf| [spf.domain, spf.scope, spf.result]);
+    let dkim = dkim.iter().map(|dkim| [dkim.domain, dkim.selector, dkim.result]);
+    let spf = spf.iter().map(|spf| [spf.domain, spf.scope, spf.result]);
     scatter(dkim.chain(spf).flatten().fold(1, |sum: u64, id| sum.wrapping_mul(31).wrapping_add(number(id))))
 }
 
 fn scatter(bits: u64) -> usize {
     (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % RECENT
-}
-
-fn number<T: Clone + Eq + Hash>(numbers: &mut HashMap<T, u32>, sets: &mut Vec<T>, set: &T) -> u32 {
-    if let Some(&number) = numbers.get(set) {
-        return number;
-    }
-    let number = u32::try_from(sets.len()).unwrap_or(u32::MAX);
-    sets.push(set.clone());
-    numbers.insert(set.clone(), number);
-    number
 }

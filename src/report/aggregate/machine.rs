@@ -198,7 +198,7 @@ impl Machine {
             _ => {}
         }
         let most = limits.results_per_record;
-        if self.record.auth.dkim.len() > most || self.record.auth.spf.len() > most {
+        if self.record.dkim_results.len() > most || self.record.spf_results.len() > most {
             return Err(Refusal::new(
                 Code::TooManyResults,
                 format!("{}: more than {most} results (limits.results_per_record)", self.place("auth_results")),
@@ -477,7 +477,7 @@ impl Machine {
         if result == DkimResult::default() {
             self.warn_at("empty-element", "auth_results/dkim", "without content; left out");
         } else {
-            self.record.auth.dkim.push(result);
+            self.record.dkim_results.push(result);
         }
     }
 
@@ -486,7 +486,7 @@ impl Machine {
         if result == SpfResult::default() {
             self.warn_at("empty-element", "auth_results/spf", "without content; left out");
         } else {
-            self.record.auth.spf.push(result);
+            self.record.spf_results.push(result);
         }
     }
 

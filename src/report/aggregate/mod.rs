@@ -3,6 +3,7 @@
 mod chunk;
 mod elements;
 mod head;
+mod lists;
 mod machine;
 mod record;
 mod values;
@@ -11,6 +12,7 @@ mod xml;
 pub use chunk::{
     AuthSet, Chunk, Disposition, DkimResult, Reason, Record, RejectedRecord, Spelling, SpfResult, StringId,
 };
+pub use lists::{Lists, Texts};
 pub use xml::{Input, Read, Sink, read};
 
 use crate::problem::Warning;

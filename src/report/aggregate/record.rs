@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::chunk::{AuthSet, DkimResult, Form, Reason, Record, RejectedRecord, SpfResult, StringId};
+use super::chunk::{DkimResult, Form, Reason, Record, RejectedRecord, SpfResult, StringId};
 use super::machine::{Machine, cut};
 use super::values;
 use crate::problem::Warning;
@@ -15,7 +15,9 @@ pub(super) struct Draft {
     pub header_from: Slot,
     pub envelope_from: Slot,
     pub envelope_to: Slot,
-    pub auth: AuthSet,
+    pub dkim_results: Vec<DkimResult>,
+    pub spf_results: Vec<SpfResult>,
+    /// The ones being read.
     pub dkim: DkimResult,
     pub spf: SpfResult,
     pub repeated: Option<&'static str>,
@@ -48,8 +50,8 @@ impl Slot {
 impl Draft {
     pub fn clear(&mut self) {
         [&mut self.header_from, &mut self.envelope_from, &mut self.envelope_to].into_iter().for_each(Slot::clear);
-        self.auth.dkim.clear();
-        self.auth.spf.clear();
+        self.dkim_results.clear();
+        self.spf_results.clear();
         self.repeated = None;
         self.identified = false;
     }
@@ -133,7 +135,7 @@ impl Machine {
         let header_from = self.identity(ordinal, "header_from", draft.header_from.get());
         let envelope_from = self.identity(ordinal, "envelope_from", draft.envelope_from.get());
         let envelope_to = self.identity(ordinal, "envelope_to", draft.envelope_to.get());
-        let auth_set = self.builder.auth_set(&draft.auth);
+        let auth_set = self.builder.auth_set(&draft.dkim_results, &draft.spf_results);
         let reason_set = self.builder.reason_set(&row.reasons);
         self.builder.record(Record {
             ordinal,

@@ -68,8 +68,9 @@ fn read(message: &[u8]) -> Result<(Model, [u8; 32]), String> {
 fn record_read(chunk: &Chunk, record: &dmarcdb::report::aggregate::Record) -> Record {
     let text = |id| chunk.text_of(id).map(str::to_owned);
     let told = |id, lang| text(id).map(|told| (told, text(lang)));
-    let set = &chunk.auth_sets[record.auth_set as usize];
-    let reasons = record.reason_set.map_or(&[][..], |set| &chunk.reason_sets[set as usize]);
+    let set = chunk.auth_sets[record.auth_set as usize];
+    let (signed, spf) = (chunk.dkim_sets.get(set.dkim).unwrap(), chunk.spf_sets.get(set.spf).unwrap());
+    let reasons = record.reason_set.map_or(&[][..], |set| chunk.reason_sets.get(set).unwrap());
     let disposition = |disposition| match disposition {
         Disposition::None => "none",
         Disposition::Quarantine => "quarantine",
@@ -89,8 +90,7 @@ fn record_read(chunk: &Chunk, record: &dmarcdb::report::aggregate::Record) -> Re
         header_from: text(record.header_from),
         envelope_from: text(record.envelope_from),
         envelope_to: text(record.envelope_to),
-        dkim_results: set
-            .dkim
+        dkim_results: signed
             .iter()
             .map(|dkim| Checked {
                 domain: text(dkim.domain),
@@ -99,8 +99,7 @@ fn record_read(chunk: &Chunk, record: &dmarcdb::report::aggregate::Record) -> Re
                 human_result: told(dkim.human_result, dkim.lang),
             })
             .collect(),
-        spf_results: set
-            .spf
+        spf_results: spf
             .iter()
             .map(|spf| Checked {
                 domain: text(spf.domain),
