@@ -66,7 +66,7 @@ fn fresh(db: &Path) -> Connection {
     connection.pragma_update(None, "journal_mode", "WAL").expect("WAL");
     connection.pragma_update(None, "synchronous", "FULL").expect("synchronous");
     connection.pragma_update(None, "foreign_keys", true).expect("foreign keys");
-    connection.execute_batch(include_str!("../schema.sql")).expect("schema.sql");
+    connection.execute_batch(concat!("BEGIN;", include_str!("../schema.sql"), "COMMIT")).expect("schema.sql");
     connection
 }
 
