@@ -66,6 +66,8 @@ fn fresh(db: &Path) -> Connection {
     connection.pragma_update(None, "journal_mode", "WAL").expect("WAL");
     connection.pragma_update(None, "synchronous", "FULL").expect("synchronous");
     connection.pragma_update(None, "foreign_keys", true).expect("foreign keys");
+    // As much memory as the store has, or pages are written several times.
+    connection.pragma_update(None, "cache_size", -32_000).expect("a cache");
     connection.execute_batch(concat!("BEGIN;", include_str!("../schema.sql"), "COMMIT")).expect("schema.sql");
     connection
 }
@@ -90,6 +92,8 @@ pub fn bare_insert(path: &Path, reports: &[Report], sums: &Sums) -> i64 {
 pub fn sums(path: &Path, reports: &[Report]) -> Sums {
     bare_insert(path, reports, &Sums::default());
     let db = Connection::open(path).expect("a database");
+    db.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
     dmarcdb::store::daily::catch_up(&db).expect("daily sums");
+    db.execute_batch("COMMIT").expect("a commit");
     Sums::of(&db)
 }
