@@ -110,7 +110,11 @@ impl FileSource {
     fn take_file(&mut self, path: PathBuf) -> Result<Option<Taken>, Error> {
         // Else opening a named pipe waits for whoever writes to it.
         let at_once = OFlags::NONBLOCK.bits().cast_signed();
-        let opened = File::options().read(true).custom_flags(at_once).open(&path);
+        let opened = File::options().read(true).custom_flags(at_once).open(&path).or_else(|error| match error.kind() {
+            // Only files are leased, by a server that shares them: it gives the lease up to who waits.
+            io::ErrorKind::WouldBlock => File::open(&path),
+            _ => Err(error),
+        });
         match opened.and_then(|file| Ok((file.metadata()?, file))) {
             Ok((metadata, file)) if metadata.is_file() => self.take(Box::new(file), Some(path), Some(metadata)),
             Err(error) if std::fs::metadata(&path).map_or(true, |metadata| metadata.is_file()) => {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use crate::support::run::{Place, mail, report};
+use crate::support::run::{Place, Ran, mail, report};
 
 /// Counts of the whole database: messages in the ledger, reports, records, sum of messages.
 fn counts(place: &Place) -> [i64; 4] {
@@ -97,6 +97,19 @@ fn a_stored_report_and_a_problem_in_one_message_are_partial() {
     assert_eq!((&done["problems"], &done["partial"], &done["records"]), (&1.into(), &1.into(), &1.into()));
     let outcome: String = place.database().query_row("SELECT outcome FROM v_message", [], |row| row.get(0)).unwrap();
     assert_eq!(outcome, "partial");
+}
+
+/// What a server that shares files does by a lease (F_SETLEASE), until it has told its client.
+#[test]
+fn a_file_that_somebody_has_leased_is_waited_for() {
+    let place = Place::new();
+    let path = place.write("a.xml", report("a", 3));
+    let plain = place.command(&["ingest", path.to_str().unwrap(), "--format", "json"]);
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=openat:error=EAGAIN:when=1", "-P"]).arg(&path);
+    command.arg(plain.get_program()).args(plain.get_args()).current_dir(place.dir.path());
+    let ran = Ran::from(command.output().unwrap()).expect(0);
+    assert_eq!((&ran.json()["stored"], &ran.json()["records"]), (&1.into(), &1.into()));
 }
 
 #[test]
