@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::store::check;
 use crate::store::probe::{Looks, looks};
+use crate::store::{check, daily};
 use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
 
@@ -126,6 +126,7 @@ impl Database {
                 connection.pragma_update(None, "query_only", true)?;
                 connection.pragma_update(None, "trusted_schema", false)?;
                 connection.pragma_update(None, "cell_size_check", true)?;
+                daily::functions(&connection)?;
                 Ok(Database { connection, path: path.to_path_buf() })
             })
             .map_err(|error| Error::of(path, error))?;

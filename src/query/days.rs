@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Counts;
-use super::spread::{LONG_SECONDS, last_day, spread};
+use super::spread::{LONG_SECONDS, spread};
+use crate::store::daily;
 
 /// Messages added up by day and result, so that what is spread is spread as a whole, and adds up in every column.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ impl Cells {
     ) {
         let long = end_at.saturating_sub(begin_at) > LONG_SECONDS;
         let (begin, end) =
-            if long { (Some(begin_at), end_at) } else { (None, last_day(end_at).saturating_mul(86_400) + 1) };
+            if long { (Some(begin_at), end_at) } else { (None, daily::day(end_at).saturating_mul(86_400) + 1) };
         let none = Cell { messages: 0, first_at: begin_at, last_at: end_at };
         let cell = self.0.entry((begin, end, dkim, spf, disposition)).or_insert(none);
         cell.messages = cell.messages.saturating_add(messages);

@@ -6,8 +6,8 @@ FROM (SELECT CAST(total(reports) AS INTEGER) AS reports,
              CAST(total(reports) FILTER (WHERE NOT verified) AS INTEGER) AS unverified_reports,
              CAST(total(messages) FILTER (WHERE NOT verified) AS INTEGER) AS unverified_messages
       FROM daily_reporter
-      WHERE day >= (:since - 1) / 86400 - (:since < 1) AND day <= (:until - 2) / 86400
-        AND (day > (:since - 1) / 86400 AND day < (:until - 1) / 86400 - (:until < 1) OR end_at >= :since AND end_at < :until)
+      WHERE day >= period_day(:since) AND day <= period_day(:until)
+        AND (day > period_day(:since) AND day < period_day(:until) OR end_at >= :since AND end_at < :until)
         AND (:verified = 0 OR verified)
         AND (:domain IS NULL OR domain = (SELECT id FROM text WHERE value = :domain))) d,
      (SELECT count(*) FILTER (WHERE conflict_with IS NOT NULL) AS conflicts,

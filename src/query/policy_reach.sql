@@ -3,8 +3,8 @@
 SELECT d.domain, CAST(total(d.reports) AS INTEGER) AS reports,
        d.day * 86400 + min(d.short - d.early) AS first_at, (d.day + 1) * 86400 - min(d.early) AS last_at
 FROM daily_reporter d
-WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400
-  AND (d.day > (:since - 1) / 86400 AND d.day < (:until - 1) / 86400 - (:until < 1) OR d.end_at >= :since AND d.end_at < :until)
+WHERE d.day >= period_day(:since) AND d.day <= period_day(:until)
+  AND (d.day > period_day(:since) AND d.day < period_day(:until) OR d.end_at >= :since AND d.end_at < :until)
   AND (:verified = 0 OR d.verified)
   AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))
 GROUP BY d.day, d.domain

@@ -1,21 +1,18 @@
 //! Counts of a long period over its days: in proportion, in whole messages that add up.
 
+use crate::store::daily;
+
 /// A period longer than this is spread: two days, and the second that some reporters end late.
 pub const LONG_SECONDS: i64 = 2 * 86_400 + 1;
 /// A period is spread over no more than so many days, the last of it: a stranger can claim to report about a century.
 const MOST_DAYS: usize = 366;
 const DAY: i64 = 86_400;
 
-/// The UTC day, in days since the epoch, on which a period ends; a period that ends at midnight belongs to the day before.
-pub fn last_day(end_at: i64) -> i64 {
-    end_at.saturating_sub(1).div_euclid(DAY)
-}
-
 /// Days and messages of a period: all on its last day, or spread over its days where it is long. Of a tie the earlier day gets
 /// the message (largest remainder).
 pub fn spread(messages: i64, begin_at: i64, end_at: i64) -> Vec<(i64, i64)> {
     let length = end_at.saturating_sub(begin_at);
-    let last = last_day(end_at);
+    let last = daily::day(end_at);
     if length <= LONG_SECONDS {
         return vec![(last, messages)];
     }
@@ -80,7 +77,7 @@ mod tests {
                 let days = spread(messages, begin, end);
                 assert_eq!(days.iter().map(|(_, part)| part).sum::<i64>(), messages, "{messages} {begin} {end}");
                 assert!(days.len() <= MOST_DAYS && days.iter().all(|(_, part)| *part >= 0));
-                assert_eq!(days.last().unwrap().0, last_day(end));
+                assert_eq!(days.last().unwrap().0, daily::day(end));
             }
         }
     }

@@ -115,31 +115,31 @@ const CONTRADICTIONS: [(&str, &str, &str); 16] = [
         "daily",
         "UTC day, since the epoch, of which `daily_source` is not the sum of the records",
         "SELECT day FROM (
-           SELECT (r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400 AS day, r.records, r.messages
+           SELECT period_day(r.end_at) AS day, r.records, r.messages
            FROM report r WHERE r.kind = 'aggregate' AND r.counted
            UNION ALL SELECT day, -records, -messages FROM daily_source)
          GROUP BY day HAVING (total(records) <> 0 OR total(messages) <> 0)
-            AND (total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT (end_at - 1 - ((end_at - 1) % 86400 + 86400) % 86400) / 86400 FROM summed_report))",
+            AND (total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT period_day(end_at) FROM summed_report))",
     ),
     (
         "daily",
         "UTC day, since the epoch, of which `daily_reporter` is not the sum of the records",
         "SELECT day FROM (
-           SELECT (r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400 AS day, 1 AS reports, r.records, r.messages
+           SELECT period_day(r.end_at) AS day, 1 AS reports, r.records, r.messages
            FROM report r WHERE r.kind = 'aggregate' AND r.counted
            UNION ALL SELECT day, -reports, -records, -messages FROM daily_reporter)
          GROUP BY day HAVING (total(reports) <> 0 OR total(records) <> 0 OR total(messages) <> 0)
-            AND (total(reports) > 0 OR total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT (end_at - 1 - ((end_at - 1) % 86400 + 86400) % 86400) / 86400 FROM summed_report))",
+            AND (total(reports) > 0 OR total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT period_day(end_at) FROM summed_report))",
     ),
     (
         "daily",
         "UTC day, since the epoch, of which `daily_result` is not the sum of the records",
         "SELECT day FROM (
-           SELECT (r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400 AS day, r.records, r.messages
+           SELECT period_day(r.end_at) AS day, r.records, r.messages
            FROM report r WHERE r.kind = 'aggregate' AND r.counted
            UNION ALL SELECT day, -sums_records(sums), -sums_messages(sums) FROM daily_result)
          GROUP BY day HAVING (total(records) <> 0 OR total(messages) <> 0)
-            AND (total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT (end_at - 1 - ((end_at - 1) % 86400 + 86400) % 86400) / 86400 FROM summed_report))",
+            AND (total(records) > 0 OR total(messages) > 0 OR day NOT IN (SELECT period_day(end_at) FROM summed_report))",
     ),
     (
         "daily",

@@ -69,6 +69,7 @@ fn sql_files(directory: &Path, found: &mut Vec<PathBuf>) {
 fn database() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch(include_str!("../../schema.sql")).unwrap();
+    dmarcdb::store::daily::functions(&connection).unwrap();
     connection
 }
 

@@ -1,8 +1,8 @@
 -- Who reports about one policy domain, by the daily sums: also where the reports are gone and their sums were kept.
 WITH RECURSIVE days (day) AS (
-  SELECT min(d.day) FROM daily_reporter d WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400
+  SELECT min(d.day) FROM daily_reporter d WHERE d.day >= period_day(:since) AND d.day <= period_day(:until)
   UNION ALL
-  SELECT (SELECT min(n.day) FROM daily_reporter n WHERE n.day > days.day AND n.day <= (:until - 2) / 86400)
+  SELECT (SELECT min(n.day) FROM daily_reporter n WHERE n.day > days.day AND n.day <= period_day(:until))
   FROM days WHERE days.day IS NOT NULL
 )
 SELECT 'reporter' AS section, t.value AS name, NULL AS detail, NULL AS result,

@@ -1,8 +1,8 @@
 -- How mail of a window from sending addresses given as a JSON array of their numbers fares.
 WITH RECURSIVE days (day) AS (
-  SELECT min(d.day) FROM daily_source d WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400
+  SELECT min(d.day) FROM daily_source d WHERE d.day >= period_day(:since) AND d.day <= period_day(:until)
   UNION ALL
-  SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= (:until - 2) / 86400)
+  SELECT (SELECT min(n.day) FROM daily_source n WHERE n.day > days.day AND n.day <= period_day(:until))
   FROM days WHERE days.day IS NOT NULL
 )
 SELECT s.ip, CAST(total(d.messages) AS INTEGER) AS messages,

@@ -10,7 +10,7 @@ SELECT t.value AS key, g.* FROM (
          CAST(total(d.reject) AS INTEGER) AS reject,
          min(d.begin_at) AS first_at, max(d.end_at) AS last_at
   FROM daily_reporter d
-  WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400 AND d.end_at >= :since AND d.end_at < :until AND (:verified = 0 OR d.verified)
+  WHERE d.day >= period_day(:since) AND d.day <= period_day(:until) AND d.end_at >= :since AND d.end_at < :until AND (:verified = 0 OR d.verified)
     AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))
     AND d.records > 0
   GROUP BY d.org_name

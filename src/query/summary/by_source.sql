@@ -11,7 +11,7 @@ SELECT s.ip AS key, g.* FROM (
          CAST(total(d.reject) AS INTEGER) AS reject,
          min(d.begin_at) AS first_at, max(d.end_at) AS last_at
   FROM daily_source d
-  WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400 AND d.end_at >= :since AND d.end_at < :until AND (:verified = 0 OR d.verified)
+  WHERE d.day >= period_day(:since) AND d.day <= period_day(:until) AND d.end_at >= :since AND d.end_at < :until AND (:verified = 0 OR d.verified)
   GROUP BY d.source
 ) g JOIN address s ON s.id = g.source
 ORDER BY g.messages DESC, s.ip

@@ -7,7 +7,7 @@ SELECT CAST(total(d.messages) AS INTEGER) AS messages,
        CAST(total(d.quarantine) AS INTEGER) AS quarantine,
        CAST(total(d.reject) AS INTEGER) AS reject
 FROM daily_reporter d
-WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400
-  AND (d.day > (:since - 1) / 86400 AND d.day < (:until - 1) / 86400 - (:until < 1) OR d.end_at >= :since AND d.end_at < :until)
+WHERE d.day >= period_day(:since) AND d.day <= period_day(:until)
+  AND (d.day > period_day(:since) AND d.day < period_day(:until) OR d.end_at >= :since AND d.end_at < :until)
   AND (:verified = 0 OR d.verified)
   AND (:domain IS NULL OR d.domain = (SELECT id FROM text WHERE value = :domain))

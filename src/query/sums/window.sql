@@ -1,4 +1,4 @@
 -- The packed results of every address in the days of a window. A period ends in the window or on a day that it begins or ends in: the
 -- asker looks at each.
 SELECT d.day, d.source, d.ip, d.sums FROM daily_result d
-WHERE d.day >= (:since - 1) / 86400 - (:since < 1) AND d.day <= (:until - 2) / 86400
+WHERE d.day >= period_day(:since) AND d.day <= period_day(:until)

@@ -88,9 +88,6 @@ const TABLES: [(&str, &str, &str, Option<&str>, &str); 4] = [
     ("address", "id", "records, records_failed", None, ADDRESSES),
 ];
 
-/// The day of a report. SQLite divides towards zero, and a period may end in the first second of 1970.
-const DAY: &str = "(r.end_at - 1 - ((r.end_at - 1) % 86400 + 86400) % 86400) / 86400";
-
 /// How many entries of each table are not what the records add up to, or are missing, in words; empty where all are right.
 /// On days of which reports were taken away and their sums kept, an entry may be more than its records. Reads and sorts every record.
 ///
@@ -102,14 +99,14 @@ pub fn differences(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     functions(connection)?;
     for (table, key, figures, packed, sums) in TABLES {
         let sums = sums
-            .replace(":early", &format!("({DAY} + 1) * 86400 - r.end_at"))
+            .replace(":early", "(period_day(r.end_at) + 1) * 86400 - r.end_at")
             .replace(":short", "86400 - (r.end_at - r.begin_at)")
-            .replace(":day", DAY);
+            .replace(":day", "period_day(r.end_at)");
         // Where nothing but the rows is in the sums. Elsewhere they may be more, and never less.
         let exact = match (table, summed) {
-            ("address", true) => "0".to_owned(),
-            ("address", false) => "records <> 0 OR records_failed <> 0".to_owned(),
-            _ => format!("day NOT IN (SELECT {} FROM summed_report)", DAY.replace("r.", "")),
+            ("address", true) => "0",
+            ("address", false) => "records <> 0 OR records_failed <> 0",
+            _ => "day NOT IN (SELECT period_day(end_at) FROM summed_report)",
         };
         let no_less: String = figures.split(", ").map(|figure| format!(" AND k.{figure} >= w.{figure}")).collect();
         let same: Vec<String> = key.split(", ").map(|column| format!("k.{column} = w.{column}")).collect();

@@ -7,6 +7,7 @@
 
 mod compare;
 mod fresh;
+mod functions;
 mod map;
 pub mod packed;
 mod results;
@@ -17,7 +18,8 @@ use std::collections::BTreeMap;
 
 pub use compare::differences;
 pub use fresh::Fresh;
-pub use results::{each, functions, tell_used};
+pub use functions::functions;
+pub use results::{each, tell_used};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use sums::{Head, Sums};
 

@@ -6,11 +6,10 @@
 
 use std::collections::HashSet;
 
-use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::{Type, ValueRef};
+use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use super::packed::{self, Key, NotSums, Sum};
+use super::packed::{self, NotSums, Sum};
 use super::sources::Address;
 
 /// Of one row: about 26 kB.
@@ -201,63 +200,13 @@ fn damaged(column: usize, error: NotSums) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(error))
 }
 
-/// Gives SQL of this connection three functions of a row's sums: `sums_json` is an array of an array for each, in the order of
-/// [`Key`] and then records and messages; `sums_records` and `sums_messages` are how many in all. Each is NULL of bytes that are no sums.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn functions(connection: &Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
-    connection.create_scalar_function(c"sums_json", 1, flags, |context| {
-        let list =
-            |sums: Vec<Sum>| serde_json::Value::from_iter(sums.iter().map(|sum| values(sum).to_vec())).to_string();
-        Ok(argument(context).map(list))
-    })?;
-    let total = |of: fn(&Sum) -> i64| {
-        move |context: &Context<'_>| {
-            let sum = |sums: Vec<Sum>| sums.iter().map(of).fold(0, i64::saturating_add);
-            Ok(argument(context).map(sum))
-        }
-    };
-    connection.create_scalar_function(c"sums_records", 1, flags, total(|sum| sum.records))?;
-    connection.create_scalar_function(c"sums_messages", 1, flags, total(|sum| sum.messages))
-}
-
-fn argument(context: &Context<'_>) -> Option<Vec<Sum>> {
-    match context.get_raw(0) {
-        ValueRef::Blob(bytes) => packed::unpack(bytes).collect::<Result<_, _>>().ok(),
-        _ => None,
-    }
-}
-
-fn values(sum: &Sum) -> [i64; 13] {
-    let &Sum { key, records, messages } = sum;
-    let Key { domain, header_from, disposition, dkim, spf, dkim_set, spf_set, reason_set, period } = key;
-    let [disposition, dkim, spf] = [disposition, dkim, spf].map(i64::from);
-    let (early, short, verified) = (period.early, period.short, i64::from(period.verified));
-    [
-        domain,
-        header_from,
-        disposition,
-        dkim,
-        spf,
-        dkim_set,
-        spf_set,
-        reason_set,
-        early,
-        short,
-        verified,
-        records,
-        messages,
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::store::daily::Period;
+    use crate::store::daily::packed::Key;
+    use crate::store::daily::{Period, functions};
     use crate::store::migrations::SCHEMA;
 
     fn sum(number: i64, records: i64, messages: i64) -> Sum {
