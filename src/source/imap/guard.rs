@@ -161,13 +161,7 @@ impl<S> Guard<S> {
             return Err(self.watch.violation(reason));
         };
         let (_, rest) = word(rest);
-        self.note_capabilities(rest);
-        let said = said(rest);
-        self.watch.saw(&said);
-        if said.code.as_deref() == Some("ALERT") {
-            self.watch.alert(&said);
-        }
-        self.watch.tagged(said);
+        self.watch.tagged(self.heard(rest, false));
         Ok(true)
     }
 
@@ -175,12 +169,7 @@ impl<S> Guard<S> {
         let (first, rest) = word(data);
         Ok(match first.as_str() {
             "OK" | "NO" | "BAD" => {
-                self.note_capabilities(rest);
-                let said = said(rest);
-                self.watch.saw(&said);
-                if first != "OK" || said.code.as_deref() == Some("ALERT") {
-                    self.watch.alert(&said);
-                }
+                self.heard(rest, first != "OK");
                 // The library panics on an untagged NO or BAD in the answer to SELECT.
                 first == "OK" && expect == Expect::Select
             }
@@ -216,6 +205,18 @@ impl<S> Guard<S> {
             },
             _ => false,
         })
+    }
+
+    /// What a status line says after its first word, of which is kept aside what the library loses. People see it if `alerts`, or if it
+    /// says so itself.
+    fn heard(&self, rest: &[u8], alerts: bool) -> Said {
+        self.note_capabilities(rest);
+        let said = said(rest);
+        self.watch.saw(&said);
+        if alerts || said.code.as_deref() == Some("ALERT") {
+            self.watch.alert(&said);
+        }
+        said
     }
 
     /// Keeps the capabilities in the code of a status line, if it has them.
