@@ -1,6 +1,6 @@
 //! What records tell of addresses, on its way into the tables: into `daily_source`, `daily_result` and the rows of the addresses.
 
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{CachedStatement, Connection, params_from_iter};
 
 use super::map::Map;
 use super::packed::{Key, Sum};
@@ -117,27 +117,11 @@ impl<'a> Sources<'a> {
                 self.add(&mut sum, told.record)?;
             }
             let Period { early, short, verified } = head.period;
-            let f = sum.figures;
-            self.upsert.execute((
-                head.day,
-                address.id,
-                early,
-                short,
-                verified,
-                f.records,
-                f.messages,
-                f.dmarc_pass,
-                f.dkim_pass,
-                f.spf_pass,
-                f.unknown,
-                f.quarantine,
-                f.reject,
-                sum.forwarded,
-                sum.dkim_any,
-                sum.spf_any,
-            ))?;
+            let key = [head.day, address.id, early, short, i64::from(verified)];
+            let more = [sum.forwarded, sum.dkim_any, sum.spf_any];
+            self.upsert.execute(params_from_iter(key.into_iter().chain(sum.figures.values()).chain(more)))?;
             if self.sign < 0 {
-                self.remove.execute(params![head.day, address.id, early, short, verified])?;
+                self.remove.execute(key)?;
             }
         }
         Ok(())

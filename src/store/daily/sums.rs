@@ -1,6 +1,6 @@
 //! Records on their way into the daily sums: held until they are many, and then written by reporter and by address.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params_from_iter};
 
 use super::map::Map;
 use super::sources::Sources;
@@ -46,6 +46,12 @@ pub(super) struct Figures {
 }
 
 impl Figures {
+    /// In the order of the columns, which both tables have.
+    pub fn values(&self) -> [i64; 8] {
+        let &Figures { records, messages, dmarc_pass, dkim_pass, spf_pass, unknown, quarantine, reject } = self;
+        [records, messages, dmarc_pass, dkim_pass, spf_pass, unknown, quarantine, reject]
+    }
+
     pub fn add(&mut self, record: &Record, sign: i64) {
         let plus = |sum: &mut i64, holds: bool| {
             if holds {
@@ -157,27 +163,12 @@ impl Sums<'_> {
         )?;
         let mut all: Vec<_> = self.reporters.drain().collect();
         all.sort_unstable_by_key(|(key, _)| *key);
-        for (key, (reports, f)) in all {
+        for (key, (reports, figures)) in all {
             let ReporterKey { day, domain, org_name, period: Period { early, short, verified } } = key;
-            upsert.execute((
-                day,
-                domain,
-                org_name,
-                early,
-                short,
-                verified,
-                reports,
-                f.records,
-                f.messages,
-                f.dmarc_pass,
-                f.dkim_pass,
-                f.spf_pass,
-                f.unknown,
-                f.quarantine,
-                f.reject,
-            ))?;
+            let key = [day, domain, org_name, early, short, i64::from(verified)];
+            upsert.execute(params_from_iter(key.into_iter().chain([reports]).chain(figures.values())))?;
             if self.sign < 0 {
-                remove.execute(params![day, domain, org_name, early, short, verified])?;
+                remove.execute(key)?;
             }
         }
         Ok(())
