@@ -2,32 +2,14 @@
 
 use super::Class;
 use crate::number;
+use crate::query::policy::Published;
 
 /// Reports over less than this tell too little: weekly mail must have had its turn.
 const LEAST_DAYS: i64 = 6;
 /// Of our own mail so much may fail, in parts of a thousand, and the policy be tightened all the same.
 const OWN_PER_MILLE: i64 = 2;
 
-/// A policy as published, from reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// `p`.
-    pub p: Option<String>,
-    /// `sp`.
-    pub sp: Option<String>,
-    /// `np` (RFC 9989).
-    pub np: Option<String>,
-    /// `adkim`.
-    pub adkim: Option<String>,
-    /// `aspf`.
-    pub aspf: Option<String>,
-    /// `pct` (RFC 7489).
-    pub pct: Option<i64>,
-    /// `t` (RFC 9989): y asks receivers to apply the policy one step weaker.
-    pub testing: Option<String>,
-}
-
-impl Policy {
+impl Published {
     /// As in the record: `p=none sp=reject pct=50`. What is at its default is left out.
     pub fn words(&self) -> String {
         let mut words = vec![format!("p={}", self.p.as_deref().unwrap_or("?"))];
@@ -93,7 +75,7 @@ pub struct Standing {
     /// The domain.
     pub domain: String,
     /// Its newest policy.
-    pub policy: Policy,
+    pub policy: Published,
     /// From the begin of the first period to the end of the last, in days begun.
     pub days: i64,
     /// All its messages.
@@ -199,14 +181,14 @@ fn by(standing: &Standing) -> String {
 mod tests {
     use super::*;
 
-    fn policy(p: &str, pct: Option<i64>, testing: Option<&str>) -> Policy {
-        Policy { p: Some(p.to_owned()), pct, testing: testing.map(str::to_owned), ..Policy::default() }
+    fn policy(p: &str, pct: Option<i64>, testing: Option<&str>) -> Published {
+        Published { p: Some(p.to_owned()), pct, testing: testing.map(str::to_owned), ..Published::default() }
     }
 
     #[test]
     fn one_step_at_a_time() {
         for (policy, expected) in [
-            (Policy::default(), Some("p=quarantine")),
+            (Published::default(), Some("p=quarantine")),
             (policy("none", Some(50), None), Some("p=quarantine")),
             (policy("quarantine", Some(50), None), Some("pct=100")),
             (policy("quarantine", None, Some("y")), Some("t=n")),
@@ -220,7 +202,7 @@ mod tests {
 
     #[test]
     fn defaults_need_no_words() {
-        let full = Policy {
+        let full = Published {
             p: Some("quarantine".to_owned()),
             sp: Some("quarantine".to_owned()),
             np: Some("reject".to_owned()),
@@ -230,7 +212,7 @@ mod tests {
             testing: Some("n".to_owned()),
         };
         assert_eq!(full.words(), "p=quarantine np=reject aspf=s pct=50");
-        assert_eq!(Policy::default().words(), "p=?");
+        assert_eq!(Published::default().words(), "p=?");
     }
 
     #[test]

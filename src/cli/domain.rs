@@ -53,13 +53,13 @@ pub struct Args {
 }
 
 const POLICY: &[Field<Policy>] = &[
-    Field::text("p", |row: &Policy| (&row.p).into()),
-    Field::text("sp", |row: &Policy| (&row.sp).into()),
-    Field::text("np", |row: &Policy| (&row.np).into()).if_wide(3),
-    Field::text("adkim", |row: &Policy| (&row.adkim).into()),
-    Field::text("aspf", |row: &Policy| (&row.aspf).into()),
-    Field::integer("pct", |row: &Policy| row.pct.into()),
-    Field::text("testing", |row: &Policy| (&row.testing).into()).if_wide(2),
+    Field::text("p", |row: &Policy| (&row.published.p).into()),
+    Field::text("sp", |row: &Policy| (&row.published.sp).into()),
+    Field::text("np", |row: &Policy| (&row.published.np).into()).if_wide(3),
+    Field::text("adkim", |row: &Policy| (&row.published.adkim).into()),
+    Field::text("aspf", |row: &Policy| (&row.published.aspf).into()),
+    Field::integer("pct", |row: &Policy| row.published.pct.into()),
+    Field::text("testing", |row: &Policy| (&row.published.testing).into()).if_wide(2),
     Field::integer("reports", |row: &Policy| row.reports.into()),
     Field::integer("reporters", |row: &Policy| row.reporters.into()).if_wide(1),
     Field::day("first_at", |row: &Policy| row.first_at.into()),

@@ -71,7 +71,7 @@ macro_rules! row {
         pub struct $name { $($(#[$doc])* pub $field: $type,)* }
 
         impl $name {
-            fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+            pub(in crate::query) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
                 Ok($name { $($field: row.get(stringify!($field))?,)* })
             }
         }

@@ -2,44 +2,51 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::{Database, Error, Window};
 
 super::row! {
-    /// One policy domain in a window.
-    pub struct Policy {
-        /// The domain.
-        domain: String,
-        /// Reports about it.
-        reports: i64,
-        /// Begin of their first period.
-        first_at: i64,
-        /// End of their last.
-        last_at: i64,
-        /// `p`, of the newest report; so are the following.
+    /// A policy as published, from reports.
+    #[derive(Default, Eq)]
+    pub struct Published {
+        /// `p`.
         p: Option<String>,
         /// `sp`.
         sp: Option<String>,
-        /// `np`.
+        /// `np` (RFC 9989).
         np: Option<String>,
         /// `adkim`.
         adkim: Option<String>,
         /// `aspf`.
         aspf: Option<String>,
-        /// `pct`.
+        /// `pct` (RFC 7489).
         pct: Option<i64>,
-        /// `testing`.
+        /// `t` (RFC 9989): y asks receivers to apply the policy one step weaker.
         testing: Option<String>,
     }
 }
 
+/// One policy domain in a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The domain.
+    pub domain: String,
+    /// How far its reports reach.
+    pub reach: Reach,
+    /// What the newest of them tells.
+    pub published: Published,
+}
+
 /// How far the reports of one domain reach.
-#[derive(Clone, Copy, Debug)]
-struct Reach {
-    reports: i64,
-    first_at: i64,
-    last_at: i64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    /// How many.
+    pub reports: i64,
+    /// Begin of their first period.
+    pub first_at: i64,
+    /// End of their last.
+    pub last_at: i64,
 }
 
 /// Of the reports that [`super::summary::summary`] counts, by domain.
@@ -57,14 +64,10 @@ pub fn policies(
         let mut statement = database.connection().prepare(include_str!("policy.sql"))?;
         let mut found = Vec::with_capacity(reaches.len());
         for (domain, reach) in reaches {
-            let params = named_params! {
-                ":domain": domain,
-                ":reports": reach.reports,
-                ":first_at": reach.first_at,
-                ":last_at": reach.last_at,
-                ":verified": verified,
-            };
-            found.extend(statement.query_row(params, Policy::read).optional()?);
+            let params = named_params! {":domain": domain, ":last_at": reach.last_at, ":verified": verified};
+            let read =
+                |row: &Row<'_>| Ok(Policy { domain: row.get("domain")?, reach, published: Published::read(row)? });
+            found.extend(statement.query_row(params, read).optional()?);
         }
         Ok(found)
     };
@@ -113,11 +116,15 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let all = policies(&scratch.database, Window { since: 0, until: 1_800_000_000 }, None, false).unwrap();
         assert_eq!(all.len(), 2);
-        assert_eq!((all[0].domain.as_str(), all[0].reports), ("example.com", 3));
-        assert_eq!((all[0].p.as_deref(), all[0].sp.as_deref(), all[0].pct), (Some("reject"), Some("none"), Some(100)));
-        assert_eq!((all[0].first_at, all[0].last_at), (1_794_268_800, 1_795_132_799));
+        assert_eq!((all[0].domain.as_str(), all[0].reach.reports), ("example.com", 3));
+        let published = &all[0].published;
+        assert_eq!(
+            (published.p.as_deref(), published.sp.as_deref(), published.pct),
+            (Some("reject"), Some("none"), Some(100))
+        );
+        assert_eq!((all[0].reach.first_at, all[0].reach.last_at), (1_794_268_800, 1_795_132_799));
         let old = policies(&scratch.database, Window { since: 0, until: 1_794_400_000 }, None, false).unwrap();
-        assert_eq!((old[0].p.as_deref(), old[0].pct), (Some("quarantine"), Some(50)));
+        assert_eq!((old[0].published.p.as_deref(), old[0].published.pct), (Some("quarantine"), Some(50)));
         let none = policies(&scratch.database, Window::ALL, Some("example.org"), true).unwrap();
         assert!(none.is_empty());
     }

@@ -1,6 +1,5 @@
--- The policy of a policy domain as its newest report publishes it, which ended at :last_at (of several the first that was stored), with
--- how far its reports reach, which the asker knows.
-SELECT t.value AS domain, :reports AS reports, :first_at AS first_at, :last_at AS last_at, a.p, a.sp, a.np, a.adkim, a.aspf, a.pct, a.testing
+-- The policy of a policy domain as its newest report publishes it, which ended at :last_at (of several the first that was stored).
+SELECT t.value AS domain, a.p, a.sp, a.np, a.adkim, a.aspf, a.pct, a.testing
 FROM text t
 JOIN report n ON n.id = (SELECT min(r.id) FROM report r
                          WHERE r.domain = t.id AND r.end_at = :last_at AND +r.kind = 'aggregate' AND r.counted

@@ -70,8 +70,9 @@ pub fn changes(before: &Review, now: &Review) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classify::tighten::{Advice, Policy, Standing};
+    use crate::classify::tighten::{Advice, Standing};
     use crate::classify::{Facts, classify};
+    use crate::query::policy::Published;
     use crate::query::{Counts, Window};
     use crate::review::{Domain, Judged};
 
@@ -85,7 +86,7 @@ mod tests {
             let verdict = classify(&facts);
             judged.push(Judged::new((*ip).to_owned(), facts, verdict));
         }
-        let policy = Policy { p: Some(p.to_owned()), ..Policy::default() };
+        let policy = Published { p: Some(p.to_owned()), ..Published::default() };
         let standing = Standing { domain: "a.test".to_owned(), policy, ..Standing::default() };
         let domains = vec![Domain { standing, advice: Advice::TooEarly, reports: 1 }];
         Review {

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::collapse::{Common, common};
 use super::{Domain, Judged};
 use crate::classify::Class;
-use crate::classify::tighten::{Fails, Policy, Standing, advise};
+use crate::classify::tighten::{Fails, Standing, advise};
 use crate::query::evidence::Evidence;
 use crate::query::policy;
 
@@ -67,23 +67,15 @@ fn judged(mail: Mail<'_>, found: policy::Policy) -> Domain {
     let mut blockers: Vec<(String, i64)> = mail.blockers.into_iter().map(call).collect();
     blockers.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     let standing = Standing {
-        days: days(found.first_at, found.last_at),
+        days: days(found.reach.first_at, found.reach.last_at),
         messages: mail.messages,
         fails: mail.fails,
         blockers,
-        policy: Policy {
-            p: found.p,
-            sp: found.sp,
-            np: found.np,
-            adkim: found.adkim,
-            aspf: found.aspf,
-            pct: found.pct,
-            testing: found.testing,
-        },
+        policy: found.published,
         domain: found.domain,
     };
     let advice = advise(&standing);
-    Domain { standing, advice, reports: found.reports }
+    Domain { standing, advice, reports: found.reach.reports }
 }
 
 /// Days begun from `first` to `last`.

@@ -1,35 +1,35 @@
 //! Everything known about one policy domain.
 
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 
 use super::facets::{Adding, Facet, Facets, facets};
+use super::policy::Published;
 use super::{Database, Error, Window, sums};
 
-super::row! {
-    /// One policy, and when reports told of it.
-    pub struct Policy {
-        /// `p`.
-        p: Option<String>,
-        /// `sp`.
-        sp: Option<String>,
-        /// `np`.
-        np: Option<String>,
-        /// `adkim`.
-        adkim: Option<String>,
-        /// `aspf`.
-        aspf: Option<String>,
-        /// `pct`.
-        pct: Option<i64>,
-        /// `testing`.
-        testing: Option<String>,
-        /// Reports that tell of it.
-        reports: i64,
-        /// Different reporters.
-        reporters: i64,
-        /// Begin of their first period.
-        first_at: i64,
-        /// End of their last.
-        last_at: i64,
+/// One policy, and when reports told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// What it says.
+    pub published: Published,
+    /// Reports that tell of it.
+    pub reports: i64,
+    /// Different reporters.
+    pub reporters: i64,
+    /// Begin of their first period.
+    pub first_at: i64,
+    /// End of their last.
+    pub last_at: i64,
+}
+
+impl Policy {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Policy> {
+        Ok(Policy {
+            published: Published::read(row)?,
+            reports: row.get("reports")?,
+            reporters: row.get("reporters")?,
+            first_at: row.get("first_at")?,
+            last_at: row.get("last_at")?,
+        })
     }
 }
 
@@ -76,7 +76,8 @@ mod tests {
         let scratch = scratch(FIXTURE);
         let found = domain(&scratch.database, Window::ALL, "example.com").unwrap();
         assert_eq!((found.facets.counts.messages, found.facets.counts.dmarc_pass), (1761, 1641));
-        let policies: Vec<_> = found.policies.iter().map(|policy| (policy.p.as_deref(), policy.reports)).collect();
+        let policies: Vec<_> =
+            found.policies.iter().map(|policy| (policy.published.p.as_deref(), policy.reports)).collect();
         assert_eq!(policies, [(Some("quarantine"), 1), (Some("reject"), 2)]);
         assert_eq!(found.reporters.len(), 1);
         let from: Vec<_> = found.facets.domains.iter().map(|row| (row.detail.as_deref(), row.messages)).collect();

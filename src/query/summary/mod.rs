@@ -323,7 +323,9 @@ mod tests {
                 assert_eq!(totals(&database, window, None, false).unwrap().messages, count, "{window:?}");
                 assert_eq!(notes(&database, window, None, false).unwrap().reports, count, "{window:?}");
                 let policies = policies(&database, window, None, false).unwrap();
-                let reach = policies.first().map(|policy| (policy.reports, policy.first_at + 7200, policy.last_at));
+                let reach = policies
+                    .first()
+                    .map(|policy| (policy.reach.reports, policy.reach.first_at + 7200, policy.reach.last_at));
                 assert_eq!(
                     reach,
                     inside.first().zip(inside.last()).map(|(first, last)| (count, *first, *last)),
