@@ -225,7 +225,10 @@ pub fn insert_chunk(
         let auth_set = chunk.auth_sets.get(record.auth_set as usize);
         let dkim_set = auth_set.and_then(|set| dkim_sets.get(set.dkim as usize)).copied();
         let spf_set = auth_set.and_then(|set| spf_sets.get(set.spf as usize)).copied();
-        let source = strings.address(connection, record.source_ip)?;
+        let (source, is_new) = strings.address_or_new(connection, record.source_ip)?;
+        if is_new {
+            fresh.add_address(report, source, record.source_ip);
+        }
         let disposition = record.disposition.map(|disposition| disposition as i64);
         let header_from = text(record.header_from);
         let reason_set = record.reason_set.and_then(|set| reason_sets.get(set as usize)).copied();
@@ -283,7 +286,7 @@ fn insert_oddities(connection: &Connection, report: i64, chunk: &Chunk) -> rusql
 
 /// Candidates that are looked at for [`warn_of_same_content`], and how many of these are compared row by row: a flood of
 /// reports about one day must not make each of them slower than the one before.
-const LOOKED_AT: usize = 1000;
+const LOOKED_AT: i64 = 1000;
 const COMPARED: usize = 4;
 
 /// Warns where a report has the same rows as another of the same reporter, domain and period under another report id:
@@ -337,11 +340,11 @@ fn looked_alike(
     let domain = strings.text(connection, &report.policy.domain)?;
     let org_name = strings.text_of(connection, report.org_name.as_deref())?;
     // What most have in common is in the index: of others than those of one reporter no row is read.
-    let mut candidates = connection.prepare_cached(&format!(
+    let mut candidates = connection.prepare_cached(
         "SELECT id, report_id, kind = 'aggregate' AND begin_at = ?6 AND report_id <> ?7 AND counted FROM report \
          WHERE (domain, end_at, records, messages) = (?1, ?2, ?3, ?4) AND org_name IS ?5 AND id <> ?8 \
-         ORDER BY id DESC LIMIT {LOOKED_AT}",
-    ))?;
+         ORDER BY id DESC LIMIT ?9",
+    )?;
     let mut rows = candidates.query((
         domain,
         report.end_at,
@@ -351,6 +354,7 @@ fn looked_alike(
         report.begin_at,
         &report.report_id,
         id,
+        LOOKED_AT,
     ))?;
     while let Some(row) = rows.next()? {
         if row.get(2)? {

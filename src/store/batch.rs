@@ -107,8 +107,8 @@ impl Store {
     /// Those of SQLite. Whether the batch was kept is then unknown until the file is opened again; offering the same
     /// messages again is harmless.
     pub fn commit(&mut self) -> Result<(), Error> {
-        let commit =
-            daily::catch_up_with(&self.connection, &self.fresh).and_then(|()| self.connection.execute_batch("COMMIT"));
+        let commit = daily::catch_up_with(&self.connection, &mut self.fresh)
+            .and_then(|()| self.connection.execute_batch("COMMIT"));
         self.batch = Batch::default();
         self.fresh.clear();
         commit.map_err(|source| {

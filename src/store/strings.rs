@@ -109,8 +109,13 @@ impl Strings {
 
     /// The row of a sending address.
     pub fn address(&mut self, connection: &Connection, ip: IpAddr) -> rusqlite::Result<i64> {
+        self.address_or_new(connection, ip).map(|(id, _)| id)
+    }
+
+    /// The same, and whether it was made just now.
+    pub fn address_or_new(&mut self, connection: &Connection, ip: IpAddr) -> rusqlite::Result<(i64, bool)> {
         if let Some(&id) = self.addresses.get(&ip) {
-            return Ok(id);
+            return Ok((id, false));
         }
         // Most that are not remembered were never seen: who forges mail does so from everywhere.
         let text = ip.to_string();
@@ -123,7 +128,7 @@ impl Strings {
                 .query_row([text.as_str()], |row| row.get(0))?,
             _ => connection.last_insert_rowid(),
         };
-        Ok(remember(&mut self.addresses, ip, id))
+        Ok((remember(&mut self.addresses, ip, id), new == 1))
     }
 
     /// Whether a policy domain, which a report names whose mail is so verified, is yet to be noted.

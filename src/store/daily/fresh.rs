@@ -1,8 +1,10 @@
 //! Rows of a batch that are still at hand when it is committed, so that they need not be read again to be added up.
 
+use std::net::IpAddr;
+
 use super::Record;
 
-/// Rows held, at most: about 3 MB. Those of a report that does not fit are read again.
+/// Rows held, at most: about 3 MB, and 2 MB for addresses. Those of a report that does not fit are read again.
 const MOST: usize = 50_000;
 
 /// The rows of new reports, in the order of their numbers.
@@ -11,6 +13,26 @@ pub struct Fresh {
     /// Reports, and where their rows begin.
     reports: Vec<(i64, usize)>,
     rows: Vec<Record>,
+    addresses: NewAddresses,
+}
+
+/// Addresses of which nothing is in the sums, by their numbers.
+#[derive(Default)]
+pub(super) struct NewAddresses(Vec<NewAddress>);
+
+struct NewAddress {
+    id: i64,
+    ip: IpAddr,
+    /// The report that told of it first: none before it does.
+    report: i64,
+}
+
+impl NewAddresses {
+    /// The address of this number, if it is one of them.
+    pub fn get(&self, id: i64) -> Option<IpAddr> {
+        let at = self.0.binary_search_by_key(&id, |address| address.id).ok()?;
+        self.0.get(at).map(|address| address.ip)
+    }
 }
 
 impl Fresh {
@@ -33,6 +55,21 @@ impl Fresh {
         }
     }
 
+    /// Adds an address whose row was made for this report. Rows are numbered in the order in which they are made.
+    pub fn add_address(&mut self, report: i64, id: i64, ip: IpAddr) {
+        let addresses = &mut self.addresses.0;
+        if addresses.len() < MOST && addresses.last().is_none_or(|last| last.id < id) {
+            addresses.push(NewAddress { id, ip, report });
+        }
+    }
+
+    /// The addresses that no report before this one told of; once, because what is done with them is to put them in the sums.
+    pub(super) fn take_addresses(&mut self, first: i64) -> NewAddresses {
+        let mut addresses = std::mem::take(&mut self.addresses);
+        addresses.0.retain(|address| address.report >= first);
+        addresses
+    }
+
     /// All rows of a report that has so many, if they are here.
     pub(super) fn rows(&self, report: i64, count: i64) -> Option<&[Record]> {
         let at = self.reports.binary_search_by_key(&report, |(report, _)| *report).ok()?;
@@ -45,6 +82,7 @@ impl Fresh {
     pub fn clear(&mut self) {
         self.reports.clear();
         self.rows.clear();
+        self.addresses.0.clear();
     }
 
     fn drop_last(&mut self) {
@@ -98,6 +136,22 @@ mod tests {
         assert_eq!(sources(&fresh, 7, 3), None);
         fresh.clear();
         assert_eq!(sources(&fresh, 3, 2), None);
+    }
+
+    #[test]
+    fn an_address_is_new_unless_its_report_is_in_the_sums() {
+        let ip = |id: i64| IpAddr::from([192, 0, 2, id as u8]);
+        for (first, expected) in [(3, [true, true, true]), (4, [false, true, true]), (6, [false; 3])] {
+            let mut fresh = Fresh::default();
+            for (report, id) in [(3, 10), (4, 12), (5, 13)] {
+                fresh.add_address(report, id, ip(id));
+            }
+            let new = fresh.take_addresses(first);
+            let found = [10, 12, 13].map(|id| new.get(id));
+            assert_eq!(found.map(|ip| ip.is_some()), expected, "{first}");
+            assert_eq!((found[1].unwrap_or(ip(12)), new.get(11)), (ip(12), None));
+            assert_eq!(fresh.take_addresses(first).get(13), None, "a second time");
+        }
     }
 
     #[test]

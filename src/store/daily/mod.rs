@@ -41,14 +41,14 @@ pub fn day(end_at: i64) -> i64 {
 /// # Errors
 /// Those of SQLite; the transaction is then to be given up.
 pub fn catch_up(connection: &Connection) -> rusqlite::Result<()> {
-    catch_up_with(connection, &Fresh::default())
+    catch_up_with(connection, &mut Fresh::default())
 }
 
-/// The same, with rows that need not be read.
+/// The same, with rows that need not be read, and new addresses that need not be looked up.
 ///
 /// # Errors
 /// Those of SQLite; the transaction is then to be given up.
-pub fn catch_up_with(connection: &Connection, fresh: &Fresh) -> rusqlite::Result<()> {
+pub fn catch_up_with(connection: &Connection, fresh: &mut Fresh) -> rusqlite::Result<()> {
     let done = done(connection)?;
     let last: Option<i64> = connection.prepare_cached("SELECT max(id) FROM report")?.query_row([], |row| row.get(0))?;
     match last {
@@ -186,7 +186,8 @@ impl Standing {
         if !self.counted {
             return Ok(());
         }
-        add(connection, Reports { first: report, last: report, verified: Some(self.verified), sign }, &Fresh::default())
+        let reports = Reports { first: report, last: report, verified: Some(self.verified), sign };
+        add(connection, reports, &mut Fresh::default())
     }
 }
 
@@ -288,8 +289,8 @@ impl Record {
     }
 }
 
-fn add(connection: &Connection, reports: Reports, fresh: &Fresh) -> rusqlite::Result<()> {
-    let mut sums = Sums::of(connection, reports.sign);
+fn add(connection: &Connection, reports: Reports, fresh: &mut Fresh) -> rusqlite::Result<()> {
+    let mut sums = Sums::of(connection, reports.sign, fresh.take_addresses(reports.first));
     let mut heads = connection.prepare_cached(
         "SELECT id, end_at, begin_at, coalesce(?3, verification = 'verified'), coalesce(domain, 0), coalesce(org_name, 0), \
          records FROM report WHERE id BETWEEN ?1 AND ?2 AND kind = 'aggregate' AND (counted OR ?3 IS NOT NULL) ORDER BY id",

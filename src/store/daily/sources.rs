@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, Connection, params_from_iter};
 
+use super::fresh::NewAddresses;
 use super::map::Map;
 use super::packed::{Key, Sum};
 use super::results::Results;
@@ -81,16 +82,22 @@ impl<'a> Sources<'a> {
     }
 
     /// Adds what is told of one address, in the order of the days.
-    pub fn write(&mut self, told: &mut [Told<'_>]) -> rusqlite::Result<()> {
+    pub fn write(&mut self, told: &mut [Told<'_>], new: &NewAddresses) -> rusqlite::Result<()> {
         let Some(id) = told.first().map(|told| told.record.source) else { return Ok(()) };
-        let address = self
-            .address
-            .query_row([id], |row| Ok(Address { id, ip: row.get(0)?, is_new: row.get(1)?, first_at: row.get(2)? }))?;
+        let address = match new.get(id) {
+            Some(ip) => Address { id, ip: ip.to_string(), is_new: true, first_at: None },
+            None => self.address(id)?,
+        };
         for of_day in told.chunk_by_mut(|one, other| one.head.day == other.head.day) {
             self.write_periods(&address, of_day)?;
             self.write_results(&address, of_day)?;
         }
         self.write_address(&address, told)
+    }
+
+    fn address(&mut self, id: i64) -> rusqlite::Result<Address> {
+        self.address
+            .query_row([id], |row| Ok(Address { id, ip: row.get(0)?, is_new: row.get(1)?, first_at: row.get(2)? }))
     }
 
     fn write_address(&mut self, address: &Address, told: &[Told<'_>]) -> rusqlite::Result<()> {
@@ -238,7 +245,7 @@ mod tests {
         };
         let held: Vec<(Head, Record)> = days.iter().map(told).collect();
         let mut told: Vec<Told<'_>> = held.iter().map(|(head, record)| Told { head, record }).collect();
-        Sources::of(connection, sign)?.write(&mut told)
+        Sources::of(connection, sign)?.write(&mut told, &NewAddresses::default())
     }
 
     /// First end, records and failed ones of the address, and how many rows of two tables it has.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params_from_iter};
 
+use super::fresh::NewAddresses;
 use super::map::Map;
 use super::sources::Sources;
 use super::{NO_RESULT, Period, Record};
@@ -93,13 +94,14 @@ pub(super) struct Sums<'a> {
     heads: Vec<Head>,
     /// Each with the place of its head.
     records: Vec<(usize, Record)>,
+    new_addresses: NewAddresses,
     reporters: Map<ReporterKey, (i64, Figures)>,
 }
 
 impl Sums<'_> {
     /// Nothing. `sign`: 1 where what is added is to be put in, -1 where it is to be taken out.
-    pub fn of(connection: &Connection, sign: i64) -> Sums<'_> {
-        Sums { connection, sign, heads: Vec::new(), records: Vec::new(), reporters: Map::default() }
+    pub fn of(connection: &Connection, sign: i64, new_addresses: NewAddresses) -> Sums<'_> {
+        Sums { connection, sign, heads: Vec::new(), records: Vec::new(), new_addresses, reporters: Map::default() }
     }
 
     /// Records of this report come next.
@@ -127,6 +129,7 @@ impl Sums<'_> {
         self.write_sources()?;
         self.write_reporters()?;
         self.records.clear();
+        self.new_addresses = NewAddresses::default();
         // Of the last report more may come.
         self.heads.drain(..self.heads.len().saturating_sub(1));
         Ok(())
@@ -138,7 +141,7 @@ impl Sums<'_> {
         let mut told: Vec<Told<'_>> = self.records.iter().filter_map(|held| Told::of(&self.heads, held)).collect();
         told.sort_by_cached_key(|told| (told.record.source, told.head.day));
         told.chunk_by_mut(|one, other| one.record.source == other.record.source)
-            .try_for_each(|told| sources.write(told))
+            .try_for_each(|told| sources.write(told, &self.new_addresses))
     }
 
     fn write_reporters(&mut self) -> rusqlite::Result<()> {
@@ -178,11 +181,16 @@ impl Sums<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::daily::Fresh;
     use crate::store::migrations::SCHEMA;
 
     fn begin(sums: &mut Sums<'_>, org_name: i64) {
+        begin_on(sums, 20_000, org_name);
+    }
+
+    fn begin_on(sums: &mut Sums<'_>, day: i64, org_name: i64) {
         let period = Period { early: 1, short: 1, verified: false };
-        sums.begin(Head { day: 20_000, period, domain: 1, org_name }).unwrap();
+        sums.begin(Head { day, period, domain: 1, org_name }).unwrap();
     }
 
     fn add(sums: &mut Sums<'_>, count: usize) {
@@ -201,12 +209,36 @@ mod tests {
         rows.map(Result::unwrap).collect()
     }
 
-    #[test]
-    fn what_is_written_on_the_way_adds_up() {
+    fn database() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
         connection.execute_batch("INSERT INTO address (id, ip) VALUES (1, '192.0.2.1')").unwrap();
-        let mut sums = Sums::of(&connection, 1);
+        connection
+    }
+
+    #[test]
+    fn a_new_address_is_new_until_it_is_written() {
+        let connection = database();
+        let mut fresh = Fresh::default();
+        fresh.add_address(4, 1, "192.0.2.1".parse().unwrap());
+        let mut sums = Sums::of(&connection, 1, fresh.take_addresses(4));
+        begin(&mut sums, 1);
+        add(&mut sums, MOST);
+        begin_on(&mut sums, 20_001, 1);
+        add(&mut sums, 5);
+        sums.write().unwrap();
+        let all =
+            "SELECT ip, records, first_at, (SELECT group_concat(day || ' ' || ip) FROM daily_result) FROM address";
+        let all =
+            connection.query_row(all, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
+        let ip = "192.0.2.1".to_owned();
+        assert_eq!(all, (ip, MOST as i64 + 5, 20_001 * 86_400 - 1, "20000 192.0.2.1,20001 192.0.2.1".to_owned()));
+    }
+
+    #[test]
+    fn what_is_written_on_the_way_adds_up() {
+        let connection = database();
+        let mut sums = Sums::of(&connection, 1, NewAddresses::default());
         let most = MOST as i64;
         begin(&mut sums, 1);
         add(&mut sums, 3);
