@@ -31,7 +31,8 @@ CREATE INDEX address_first ON address (first_at) WHERE first_at IS NOT NULL;  --
 -- Every message ever seen, once, and what became of it. Files given to `ingest` count as messages.
 CREATE TABLE message (
   id            INTEGER PRIMARY KEY,
-  sha256        BLOB UNIQUE CHECK (length(sha256) = 32),  -- of the bytes as taken; NULL only where they could not be taken
+  sha256        BLOB CHECK (length(sha256) = 32),  -- of the bytes as taken; NULL only where they could not be taken
+  day           INTEGER NOT NULL DEFAULT 0,  -- the day that its first Date field names, 0 where there is none: messages that come together are neighbours in the index
   -- Where it was first seen: a path, or imap://account/folder;uidvalidity=V;uid=U. What many have in common, up to the last `/` or
   -- `;uid=`, is in `folder`; where that is NULL, all of it is in `origin`.
   folder        INTEGER REFERENCES text (id),
@@ -49,9 +50,11 @@ CREATE TABLE message (
   auth          TEXT CHECK (auth = 'pass' OR auth = 'fail' OR auth = 'none'),  -- aligned pass, no aligned pass, or no trusted header; NULL: not a mail
   auth_domain   TEXT,                    -- the aligned domain that passed
   auth_results  TEXT,                    -- the trusted header fields as received, bounded
-  pruned_at     INTEGER                  -- when `prune` took away all but what tells that it was seen; NULL: never
+  pruned_at     INTEGER,                 -- when `prune` took away all but what tells that it was seen; NULL: never
+  UNIQUE (day, sha256)
 ) STRICT;
 CREATE INDEX message_seen ON message (seen_at);
+CREATE INDEX message_untaken ON message (origin) WHERE sha256 IS NULL;
 
 -- IMAP folders, one row for each UIDVALIDITY they ever had (RFC 9051, section 2.3.1.1).
 CREATE TABLE mailbox (

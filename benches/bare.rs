@@ -93,9 +93,9 @@ impl<'a> Bare<'a> {
             spf_sets: Sets::new(db, "INSERT INTO spf_set (digest) VALUES (?)"),
             forwarding: 1,
             message: prepare(
-                "INSERT INTO message (sha256, folder, origin, seen_at, bytes, outcome, message_id, from_address, subject,
+                "INSERT INTO message (sha256, day, folder, origin, seen_at, bytes, outcome, message_id, from_address, subject,
                    sent_at, auth)
-                 VALUES (?, ?, ?, ?, 3000, 'stored', ?, ?, ?, ?, 'none')",
+                 VALUES (?, ?, ?, ?, ?, 3000, 'stored', ?, ?, ?, ?, 'none')",
             ),
             report: prepare(
                 "INSERT INTO report (kind, message, part, org_name, org_email, report_id, domain, begin_at, end_at,
@@ -126,7 +126,7 @@ impl<'a> Bare<'a> {
         let subject = format!("Report Domain: {domain} Submitter: receiver.example Report-ID: <{report_id}>");
         let message_id = format!("{report_id}@receiver.example");
         let (org_name, org_email, domain) = (self.text.id(org_name), self.text.id(org_email), self.text.id(domain));
-        let message = params![digest, folder, origin, end_at, message_id, org_email, subject, end_at];
+        let message = params![digest, end_at / 86_400, folder, origin, end_at, message_id, org_email, subject, end_at];
         let message = self.message.insert(message).expect("message");
         let (records, messages) = (rows.len() as i64, rows.iter().map(|row| row.messages).sum::<i64>());
         let values = params![

@@ -10,6 +10,7 @@ pub mod aggregate;
 pub mod authentication;
 pub mod bounce;
 pub mod date;
+pub mod day;
 pub mod decode;
 pub mod failure;
 pub mod feedback;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::keep::{Arrival, Outcome};
 use super::strings::Strings;
 use crate::reading::MailHead;
+use crate::report::day;
 
 /// A message in the ledger.
 pub struct Known {
@@ -16,11 +17,26 @@ pub struct Known {
     pub outcome: Outcome,
 }
 
+/// What tells the bytes of a message from those of all others.
+pub struct Print<'a> {
+    /// As [`day::of_message`] tells it: messages that come together share pages of the index, which for a digest alone would be
+    /// one for each.
+    pub day: i64,
+    pub sha256: &'a [u8; 32],
+}
+
+impl<'a> Print<'a> {
+    /// That of `bytes`, which have this digest.
+    pub fn of(bytes: &[u8], sha256: &'a [u8; 32]) -> Print<'a> {
+        Print { day: day::of_message(bytes), sha256 }
+    }
+}
+
 /// The message of these bytes, if it was seen before.
-pub fn known(connection: &Connection, sha256: &[u8; 32]) -> rusqlite::Result<Option<Known>> {
+pub fn known(connection: &Connection, print: &Print) -> rusqlite::Result<Option<Known>> {
     connection
-        .prepare_cached("SELECT id, outcome, pruned_at IS NOT NULL FROM message WHERE sha256 = ?1")?
-        .query_row(params![sha256], |row| {
+        .prepare_cached("SELECT id, outcome, pruned_at IS NOT NULL FROM message WHERE day = ?1 AND sha256 = ?2")?
+        .query_row(params![print.day, print.sha256], |row| {
             let outcome: String = row.get(1)?;
             Ok(Known { id: row.get(0)?, outcome: Outcome::from_word(&outcome), pruned: row.get(2)? })
         })
@@ -55,7 +71,7 @@ pub fn insert(
     connection: &Connection,
     strings: &mut Strings,
     arrival: &Arrival,
-    sha256: Option<&[u8; 32]>,
+    print: Option<&Print>,
     bytes: u64,
     head: Option<&MailHead>,
     outcome: Outcome,
@@ -64,18 +80,20 @@ pub fn insert(
     let mail = head.unwrap_or(&none);
     let origin = arrival.origin.to_string();
     // One that could not be taken is found again by the whole of it.
-    let (folder, rest) = match sha256 {
+    let (folder, rest) = match print {
         Some(_) => split(&origin),
         None => (None, origin.as_str()),
     };
     let folder = strings.text_of(connection, folder)?;
     connection
         .prepare_cached(
-            "INSERT INTO message (sha256, folder, origin, seen_at, received_at, bytes, outcome, message_id, from_address, subject, \
-             sent_at, auth, auth_domain, auth_results) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "INSERT INTO message (sha256, day, folder, origin, seen_at, received_at, bytes, outcome, message_id, from_address, \
+             subject, sent_at, auth, auth_domain, auth_results) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .insert(params![
-            sha256,
+            print.map(|print| print.sha256),
+            print.map_or(0, |print| print.day),
             folder,
             rest,
             arrival.seen_at,
