@@ -5,6 +5,7 @@ mod elements;
 mod head;
 mod lists;
 mod machine;
+mod plain;
 mod record;
 mod values;
 mod xml;
