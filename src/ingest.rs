@@ -3,23 +3,24 @@
 //! Messages are kept in the order they were taken, whatever core reads them first: so the database does not depend on
 //! the number of cores, and an IMAP folder's cursor never passes a message that is not kept.
 
+mod gate;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use sha2::{Digest, Sha256};
 
+use self::gate::Gate;
 use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Auth, Reading};
 use crate::source::{self, Fate, Message, Origin, Source, Taken};
 use crate::store::{self, Arrival, Content, Kept, Ours, Outcome, Store};
 
-/// Bytes of messages, and of the records read in them, that may be under way between source and database. One larger message is let through alone.
-const BYTES_UNDER_WAY: u64 = 10 << 20;
 /// Records of one message that are held once as much is under way as may be; what is longer is read twice.
 const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
 /// Messages that may wait to be read: as many as one command of IMAP brings and more, so that the next one is asked for while they
@@ -278,60 +279,6 @@ struct Done {
     origin: Origin,
     received_at: Option<i64>,
     content: Content,
-}
-
-/// Lets no more bytes in than may be under way.
-#[derive(Default)]
-struct Gate {
-    under_way: Mutex<UnderWay>,
-    less: Condvar,
-}
-
-#[derive(Default)]
-struct UnderWay {
-    bytes: u64,
-    /// Whether somebody waits for less of them: to tell nobody costs a call of the kernel, too.
-    waited_for: bool,
-    open: bool,
-}
-
-impl Gate {
-    /// Waits until `weight` fits. `false`: the writer has given up.
-    fn enter(&self, weight: u64) -> bool {
-        let mut under_way = self.lock();
-        while under_way.bytes > 0 && under_way.bytes + weight > BYTES_UNDER_WAY && !under_way.open {
-            under_way.waited_for = true;
-            under_way = self.less.wait(under_way).unwrap_or_else(PoisonError::into_inner);
-        }
-        under_way.bytes += weight;
-        !under_way.open
-    }
-
-    /// Adds what was read in a message that is in already.
-    fn add(&self, weight: u64) {
-        self.lock().bytes += weight;
-    }
-
-    fn is_full(&self) -> bool {
-        self.lock().bytes >= BYTES_UNDER_WAY
-    }
-
-    fn leave(&self, weight: u64) {
-        let mut under_way = self.lock();
-        under_way.bytes = under_way.bytes.saturating_sub(weight);
-        if std::mem::take(&mut under_way.waited_for) {
-            self.less.notify_all();
-        }
-    }
-
-    fn open_for_good(&self) {
-        self.lock().open = true;
-        self.less.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The source's thread: takes, and between takes settles what was committed.
