@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
 use sha2::{Digest, Sha256};
 
 use self::gate::Gate;
@@ -28,6 +28,10 @@ const HELD_BYTES_WHEN_FULL: usize = 64 << 10;
 const MESSAGES_TAKEN: usize = 3000;
 /// Messages that may wait to be kept; what was read in one may be many times its bytes.
 const MESSAGES_READ: usize = 512;
+/// What was read in so many messages may wait until the memory is given back by a thread that reads, if it is no more than this.
+/// Given back by the writer, each of its pieces is a call on what the other thread is using.
+const SPENT: usize = 64;
+const SPENT_BYTES: usize = 64 << 10;
 /// A batch is committed at this many messages, unless told otherwise: each commit writes every page that its messages touched,
 /// and with keys as random as digests and people's addresses few messages share one,
 pub const BATCH_MESSAGES: usize = 4000;
@@ -207,6 +211,7 @@ pub fn run(
     store.leave_memory(source.held_kib());
     let (to_readers, jobs) = bounded::<Job>(MESSAGES_TAKEN);
     let (to_writer, done) = bounded::<Done>(MESSAGES_READ);
+    let (give_back, spent) = bounded::<Box<Reading>>(SPENT);
     let (to_source, settled) = unbounded::<Vec<(Origin, Fate)>>();
     let (to_confirm, confirmed) = unbounded::<Vec<Origin>>();
     let gate = Gate::default();
@@ -215,19 +220,30 @@ pub fn run(
         // One reader is enough, where there can be no more.
         let mut reading = if options.readers == 0 { Ok(()) } else { Err(std::io::Error::other("none was started")) };
         for _ in 0..options.readers {
-            let (jobs, to_writer) = (jobs.clone(), to_writer.clone());
+            let (jobs, to_writer, spent) = (jobs.clone(), to_writer.clone(), spent.clone());
             let gate = &gate;
-            let work = move || read_all(&jobs, &to_writer, options, gate);
+            let work = move || read_all(&jobs, &to_writer, &spent, options, gate);
             match thread::Builder::new().spawn_scoped(scope, work) {
                 Ok(_) => reading = Ok(()),
                 Err(error) => reading = reading.or(Err(error)),
             }
         }
         drop(to_writer);
-        let jobs = (options.readers == 0).then_some(jobs);
-        let next = |most: Duration| match &jobs {
-            Some(jobs) => jobs.recv_timeout(most).map(|job| read(job, options, &gate)),
-            None => done.recv_timeout(most),
+        // Where nothing is done yet the writer reads as well, unless it might have to wait for answers.
+        let helps = options.verifier.is_none();
+        let next = |most: Duration| {
+            if options.readers == 0 {
+                return jobs.recv_timeout(most).map(|job| read(job, options, &gate));
+            }
+            match done.try_recv() {
+                Ok(done) => return Ok(done),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) => {}
+            }
+            match helps.then(|| jobs.try_recv()) {
+                Some(Ok(job)) => Ok(read(job, options, &gate)),
+                _ => done.recv_timeout(most),
+            }
         };
         let mut taker = Taker { source, to_readers, settled, to_confirm, gate: &gate, remaining: &remaining, stop };
         let taking = reading.and_then(|()| thread::Builder::new().spawn_scoped(scope, move || taker.run()));
@@ -244,6 +260,7 @@ pub fn run(
             batch_records: 0,
             batch_since: None,
             to_source,
+            give_back,
             gate: &gate,
         };
         let kept = writer.run(&next, &remaining, observer);
@@ -252,8 +269,8 @@ pub fn run(
             gate.open_for_good();
         }
         let tally = writer.committed.clone();
-        let Writer { store, to_source, .. } = writer;
-        drop((jobs, done));
+        let Writer { store, to_source, give_back, .. } = writer;
+        drop((jobs, done, give_back));
         drop(to_source);
         let taken = taking.join().unwrap_or_else(|_| {
             let reason = "the reader of this source failed: a bug in dmarcdb".to_owned();
@@ -341,8 +358,15 @@ impl Taker<'_> {
     }
 }
 
-fn read_all(jobs: &Receiver<Job>, to_writer: &Sender<Done>, options: &Options, gate: &Gate) {
+fn read_all(
+    jobs: &Receiver<Job>,
+    to_writer: &Sender<Done>,
+    spent: &Receiver<Box<Reading>>,
+    options: &Options,
+    gate: &Gate,
+) {
     for job in jobs {
+        spent.try_iter().for_each(drop);
         if to_writer.send(read(job, options, gate)).is_err() {
             return;
         }
@@ -413,6 +437,7 @@ struct Writer<'a> {
     batch_records: u64,
     batch_since: Option<Instant>,
     to_source: Sender<Vec<(Origin, Fate)>>,
+    give_back: Sender<Box<Reading>>,
     gate: &'a Gate,
 }
 
@@ -479,7 +504,12 @@ impl Writer<'_> {
         let Options { now, settles, ours, reading, reserved, .. } = self.options;
         let reserved = reserved.at(&origin);
         let arrival = Arrival { origin, received_at, seen_at: *now, settles: *settles, reserved };
-        self.store.keep(store::Message { arrival, content }, reading, ours)
+        let kept = self.store.keep(store::Message { arrival, content }, reading, ours)?;
+        if let Some(spent) = self.store.take_spent().filter(|spent| spent.held_bytes <= SPENT_BYTES) {
+            // Where there is no room for it, it is given back here.
+            let _ = self.give_back.try_send(spent);
+        }
+        Ok(kept)
     }
 
     fn commit_if_due(&mut self) -> Result<(), store::Error> {

@@ -5,8 +5,7 @@
 //! So there is none: the bytes of the messages of a batch are held until it is committed, and where one fails, which takes a
 //! bug of ours, the transaction is given up, what was held is read again and kept, each message under a savepoint of its own.
 //! What becomes of a message depends on its bytes and the rows alone, so the others come out as they did before. What was read
-//! in a message is given back at once: that is many times more memory than its bytes, in pieces that are still in the
-//! processor's cache.
+//! in a message is not held: that is many times more memory than its bytes.
 
 use super::keep::{Arrival, Content, Kept, Message, Ours};
 use super::{Error, Store, daily};
@@ -30,6 +29,8 @@ pub(super) struct Batch {
     bytes: usize,
     /// From here on every message has a savepoint.
     apart: bool,
+    /// What was read in the message that was held last.
+    spent: Option<Box<Reading>>,
 }
 
 impl Batch {
@@ -68,13 +69,15 @@ enum Held {
 }
 
 impl Held {
-    fn of(message: Message) -> Held {
+    /// A message, and what was read in it, where that is not held.
+    fn of(message: Message) -> (Held, Option<Box<Reading>>) {
         let Message { arrival, content } = message;
         match content {
-            Content::Read { bytes, sha256, name, reading } if !reading.found.is_empty() => {
-                Held::Bytes { arrival, bytes, sha256, name, head: reading.head }
+            Content::Read { bytes, sha256, name, mut reading } if !reading.found.is_empty() => {
+                let head = reading.head.take();
+                (Held::Bytes { arrival, bytes, sha256, name, head }, Some(reading))
             }
-            content => Held::Whole(Message { arrival, content }),
+            content => (Held::Whole(Message { arrival, content }), None),
         }
     }
 
@@ -139,7 +142,9 @@ impl Store {
         }
         match self.keep_arrived(&message, settings, ours) {
             Ok(kept) => {
-                self.batch.held.push(Held::of(message));
+                let (held, spent) = Held::of(message);
+                self.batch.held.push(held);
+                self.batch.spent = spent;
                 Ok(kept)
             }
             Err(source) if is_about_the_message(&source) => {
@@ -148,6 +153,12 @@ impl Store {
             }
             Err(source) => Err(self.error(source)),
         }
+    }
+
+    /// What was read in the message that was kept last, which nobody needs any more: memory in many pieces, that is given back
+    /// best by the thread that took it.
+    pub fn take_spent(&mut self) -> Option<Box<Reading>> {
+        self.batch.spent.take()
     }
 
     /// Begins the batch again, this time with savepoints.
