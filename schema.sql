@@ -54,7 +54,7 @@ CREATE TABLE message (
   UNIQUE (day, sha256)
 ) STRICT;
 CREATE INDEX message_seen ON message (seen_at);
-CREATE INDEX message_untaken ON message (origin) WHERE sha256 IS NULL;
+CREATE INDEX message_untaken ON message (origin) WHERE sha256 IS NULL;  -- what could not be taken, found again by its place
 
 -- IMAP folders, one row for each UIDVALIDITY they ever had (RFC 9051, section 2.3.1.1).
 CREATE TABLE mailbox (

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::aggregate::{self, Found};
 use super::knowledge::Knowledge;
-use super::message::Print;
+use super::message::Fingerprint;
 use super::{Store, bounce, complaint, failure, judge, mailbox, message, problem, standing, tls};
 use crate::problem::{Code, Problem, Refusal};
 use crate::reading::{self, Auth, Item, MailHead, Reading, Records};
@@ -186,8 +186,8 @@ impl Store {
     }
 
     fn keep_message(&mut self, arrival: &Arrival, read: &Read<'_>, ours: &Ours) -> rusqlite::Result<Kept> {
-        let print = Print::of(read.bytes, read.sha256);
-        if let Some(known) = message::known(&self.connection, &print)? {
+        let fingerprint = Fingerprint::of(read.bytes, read.sha256);
+        if let Some(known) = message::known(&self.connection, &fingerprint)? {
             let kept = self.keep_known(arrival, read, &known, ours)?;
             self.place(arrival, known.id, kept.fate)?;
             self.replace_untaken(arrival, known.id)?;
@@ -199,7 +199,7 @@ impl Store {
         let outcome = if whole { Outcome::Stored } else { Outcome::Problem };
         let head = read.reading.head.as_ref();
         let (connection, strings) = (&self.connection, &mut self.strings);
-        let id = message::insert(connection, strings, arrival, Some(&print), bytes, head, outcome)?;
+        let id = message::insert(connection, strings, arrival, Some(&fingerprint), bytes, head, outcome)?;
         let kept = self.keep_content(arrival, read, id, Some(outcome), ours)?;
         for problem in &read.reading.problems {
             problem::insert(&self.connection, id, problem, arrival.seen_at)?;

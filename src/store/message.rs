@@ -18,25 +18,25 @@ pub struct Known {
 }
 
 /// What tells the bytes of a message from those of all others.
-pub struct Print<'a> {
+pub struct Fingerprint<'a> {
     /// As [`day::of_message`] tells it: messages that come together share pages of the index, which for a digest alone would be
     /// one for each.
     pub day: i64,
     pub sha256: &'a [u8; 32],
 }
 
-impl<'a> Print<'a> {
+impl<'a> Fingerprint<'a> {
     /// That of `bytes`, which have this digest.
-    pub fn of(bytes: &[u8], sha256: &'a [u8; 32]) -> Print<'a> {
-        Print { day: day::of_message(bytes), sha256 }
+    pub fn of(bytes: &[u8], sha256: &'a [u8; 32]) -> Fingerprint<'a> {
+        Fingerprint { day: day::of_message(bytes), sha256 }
     }
 }
 
 /// The message of these bytes, if it was seen before.
-pub fn known(connection: &Connection, print: &Print) -> rusqlite::Result<Option<Known>> {
+pub fn known(connection: &Connection, fingerprint: &Fingerprint) -> rusqlite::Result<Option<Known>> {
     connection
         .prepare_cached("SELECT id, outcome, pruned_at IS NOT NULL FROM message WHERE day = ?1 AND sha256 = ?2")?
-        .query_row(params![print.day, print.sha256], |row| {
+        .query_row(params![fingerprint.day, fingerprint.sha256], |row| {
             let outcome: String = row.get(1)?;
             Ok(Known { id: row.get(0)?, outcome: Outcome::from_word(&outcome), pruned: row.get(2)? })
         })
@@ -71,7 +71,7 @@ pub fn insert(
     connection: &Connection,
     strings: &mut Strings,
     arrival: &Arrival,
-    print: Option<&Print>,
+    fingerprint: Option<&Fingerprint>,
     bytes: u64,
     head: Option<&MailHead>,
     outcome: Outcome,
@@ -80,7 +80,7 @@ pub fn insert(
     let mail = head.unwrap_or(&none);
     let origin = arrival.origin.to_string();
     // One that could not be taken is found again by the whole of it.
-    let (folder, rest) = match print {
+    let (folder, rest) = match fingerprint {
         Some(_) => split(&origin),
         None => (None, origin.as_str()),
     };
@@ -92,8 +92,8 @@ pub fn insert(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .insert(params![
-            print.map(|print| print.sha256),
-            print.map_or(0, |print| print.day),
+            fingerprint.map(|fingerprint| fingerprint.sha256),
+            fingerprint.map_or(0, |fingerprint| fingerprint.day),
             folder,
             rest,
             arrival.seen_at,
