@@ -197,11 +197,7 @@ impl<'a> Driver<'a> {
             let begins = reader.buffer_position();
             if after_markup && pending.is_empty() && !self.machine.listens() {
                 match self.plain(&text[(begins + skipped) as usize..], base + begins + skipped) {
-                    Ok(used) => {
-                        let bytes = reader.get_mut();
-                        *bytes = &bytes[used..];
-                        skipped += used as u64;
-                    }
+                    Ok(used) => skipped += skip(&mut reader, used),
                     Err(refusal) => return ControlFlow::Break(self.fail(refusal)),
                 }
             }
@@ -211,11 +207,8 @@ impl<'a> Driver<'a> {
                 Ok(Event::Start(start)) => match self.flush(&mut pending, at).and_then(|()| self.start(&start, at)) {
                     Ok(()) => {
                         let rest = &text[(reader.buffer_position() + skipped) as usize..];
-                        self.value(rest, start.name().into_inner(), at).map(|used| {
-                            let bytes = reader.get_mut();
-                            *bytes = &bytes[used..];
-                            skipped += used as u64;
-                        })
+                        let used = self.value(rest, start.name().into_inner(), at);
+                        used.map(|used| skipped += skip(&mut reader, used))
                     }
                     result => result,
                 },
@@ -480,6 +473,13 @@ fn complete(text: &str) -> usize {
     memchr::memrchr3(b'<', b'>', b'&', text.as_bytes())
         .filter(|&at| text.as_bytes().get(at) != Some(&b'>'))
         .unwrap_or(text.len())
+}
+
+/// Has the reader go on behind so many bytes, which it is not shown; how many that are.
+fn skip(reader: &mut Reader<&[u8]>, used: usize) -> u64 {
+    let bytes = reader.get_mut();
+    *bytes = &bytes[used..];
+    used as u64
 }
 
 fn configure<R>(reader: &mut Reader<R>) {
