@@ -228,7 +228,8 @@ pub fn run(
                 Err(error) => reading = reading.or(Err(error)),
             }
         }
-        drop(to_writer);
+        // Theirs alone: what nobody will give back, the writer does.
+        drop((to_writer, spent));
         // Where nothing is done yet the writer reads as well, unless it might have to wait for answers.
         let helps = options.verifier.is_none();
         let next = |most: Duration| {
@@ -506,7 +507,7 @@ impl Writer<'_> {
         let arrival = Arrival { origin, received_at, seen_at: *now, settles: *settles, reserved };
         let kept = self.store.keep(store::Message { arrival, content }, reading, ours)?;
         if let Some(spent) = self.store.take_spent().filter(|spent| spent.held_bytes <= SPENT_BYTES) {
-            // Where there is no room for it, it is given back here.
+            // Where there is no room for it, or nobody else who reads, it is given back here.
             let _ = self.give_back.try_send(spent);
         }
         Ok(kept)
